@@ -1,0 +1,1 @@
+"""What every part of Babelcast shares; imports no service."""

@@ -1,0 +1,25 @@
+"""Channel and server options, the same on both sides."""
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+# bdp_probe off: HTTP/2 flow control is no back-pressure for live audio, and its probes cost round trips.
+# so_reuseport off: two servers on one port would share calls at random instead of the second failing.
+COMMON: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.http2.bdp_probe", 0),
+)
+SERVER: tuple[tuple[str, int], ...] = (
+    *COMMON,
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+CLIENT: tuple[tuple[str, int], ...] = (
+    *COMMON,
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
