@@ -18,7 +18,7 @@ Term: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
 Glossary: TypeAlias = Annotated[dict[Term, dict[LanguageTag, Term]], Meta(max_length=500)]
 
 
-class ClientMessage(Struct, frozen=True, kw_only=True, rename="camel"):
+class ClientMessage(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Fields that any message may have."""
 
     request_id: RequestId = ""
