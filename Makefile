@@ -1,0 +1,54 @@
+# Everything that is done here by hand. `make run` and `make test` are all that a newcomer needs.
+HOST ?= 127.0.0.1
+PORT ?= 8080
+DATA_DIR ?= var
+# Passed on to pytest: make test ARGS='-k gateway -x'
+ARGS ?=
+
+bin := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check proto check-proto format check-format lint types bench lock
+# The steps of check share caches and two cores.
+.NOTPARALLEL:
+
+help: ## show this list
+	@sed -En 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: ## install what is missing: .venv and the Debian packages of the engines
+	@deploy/dev/setup
+
+run: setup ## serve everything on HOST:PORT (127.0.0.1:8080), data in DATA_DIR (var)
+	@exec $(bin)/babelcast serve --host '$(HOST)' --port '$(PORT)' --data-dir '$(DATA_DIR)'
+
+test: setup ## run all tests with branch coverage
+	@$(bin)/pytest --cov --cov-report=term $(ARGS)
+
+check: setup ## everything CI does: proto, format, lint, types, tests; goes on after a failure and tells
+	@$(MAKE) --no-print-directory --keep-going check-proto check-format lint types test
+
+proto: setup ## generate the Python of proto/
+	@deploy/dev/proto
+
+check-proto: setup ## lint proto/ and compare the generated Python with the one checked in
+	@deploy/dev/check-proto
+
+format: setup ## put code and contracts in their layout
+	@$(bin)/ruff check --select I --fix
+	@$(bin)/ruff format
+	@$(bin)/buf format --write proto
+
+check-format: setup
+	@$(bin)/ruff format --check
+
+lint: setup ## ruff
+	@$(bin)/ruff check
+
+types: setup ## mypy, strict
+	@$(bin)/mypy
+
+bench: setup ## measure: word errors, latency, capacity, fan-out (what bench/ holds)
+	@deploy/dev/bench
+
+lock: setup ## write the lock files anew from pyproject.toml
+	@deploy/dev/lock
