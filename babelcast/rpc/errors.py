@@ -86,10 +86,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self,
         continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[_Request, _Response] | None]
+            [grpc.HandlerCallDetails], "Awaitable[grpc.RpcMethodHandler[_Request, _Response] | None]"
         ],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[_Request, _Response] | None:
+    ) -> "grpc.RpcMethodHandler[_Request, _Response] | None":
         """Wrap the handler found for a call."""
         handler = await continuation(handler_call_details)
         if handler is None:
