@@ -1,0 +1,66 @@
+"""Whisper's input: the log mel spectrogram of 16 kHz audio (80 bands, 25 ms windows every 10 ms).
+
+After OpenAI's whisper/audio.py: Slaney mel filters, base 10 logarithm, a floor 8 below the maximum.
+"""
+
+import functools
+
+import numpy as np
+
+from babelcast.pcm import SAMPLE_RATE_HZ
+from transcription_svc.audio import Samples
+
+BANDS = 80
+FRAMES_PER_SECOND = 100
+_WINDOW = 400
+_HOP = SAMPLE_RATE_HZ // FRAMES_PER_SECOND
+_DYNAMIC_RANGE = 8.0
+_KNEE_HZ = 1000.0
+_KNEE_MEL = 15.0
+_MEL_PER_LOG = 27.0 / float(np.log(6.4))
+"""Slaney's scale: linear up to 1 kHz, logarithmic above."""
+
+
+def log_mel(samples: Samples, padded_samples: int) -> Samples:
+    """The spectrogram of `samples` followed by silence up to `padded_samples`; shape (80, frames)."""
+    spoken = len(samples) // _HOP + 3
+    frames = padded_samples // _HOP
+    padded = np.zeros((min(spoken, frames) + 2) * _HOP + _WINDOW, np.float32)
+    half = _WINDOW // 2
+    padded[half : half + len(samples)] = samples[: len(padded) - half]
+    padded[:half] = padded[half + 1 : 2 * half + 1][::-1]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][: min(spoken, frames)]
+    power = np.abs(np.fft.rfft(windows * _hann(), axis=1)).astype(np.float32) ** 2
+    bands = np.full((BANDS, frames), 1e-10, np.float32)
+    bands[:, : len(windows)] = np.maximum(_filters() @ power.T, 1e-10)
+    logarithm = np.log10(bands)
+    floored = np.maximum(logarithm, logarithm.max() - _DYNAMIC_RANGE)
+    scaled: Samples = np.ascontiguousarray((floored + 4.0) / 4.0, np.float32)
+    return scaled
+
+
+@functools.cache
+def _hann() -> Samples:
+    window: Samples = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
+    return window
+
+
+@functools.cache
+def _filters() -> Samples:
+    """Triangular filters of equal area on Slaney's mel scale; shape (80, 201)."""
+    edges_mel = np.linspace(0.0, _mel_of_nyquist(), BANDS + 2)
+    linear = edges_mel * _KNEE_HZ / _KNEE_MEL
+    logarithmic = _KNEE_HZ * np.exp((edges_mel - _KNEE_MEL) / _MEL_PER_LOG)
+    edges = np.where(edges_mel < _KNEE_MEL, linear, logarithmic)
+    bins = np.fft.rfftfreq(_WINDOW, 1.0 / SAMPLE_RATE_HZ)
+    ramps = edges[:, None] - bins[None, :]
+    widths = np.diff(edges)
+    rising = -ramps[:-2] / widths[:-1, None]
+    falling = ramps[2:] / widths[1:, None]
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    filters: Samples = (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    return filters
+
+
+def _mel_of_nyquist() -> float:
+    return _KNEE_MEL + _MEL_PER_LOG * float(np.log(SAMPLE_RATE_HZ / 2 / _KNEE_HZ))

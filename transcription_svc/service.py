@@ -1,0 +1,162 @@
+"""The gRPC face of transcription, and its composition for a process that serves it."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Self
+
+import grpc
+
+from babelcast.errors import InvalidMessage, InvalidParameter, ServiceUnavailable, UnsupportedLanguage
+from babelcast.rpc.server import GrpcServer
+from babelcast.transcription.v1 import transcription_pb2 as pb
+from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
+from transcription_svc.capacity import Capacity
+from transcription_svc.config import TranscriptionConfig
+from transcription_svc.engines.base import Transcriber
+from transcription_svc.engines.model import find_model
+from transcription_svc.engines.whisper import WhisperDecoder
+from transcription_svc.recognition import LiveTranscriber
+from transcription_svc.stream import TranscriptionStream
+from transcription_svc.vad import SileroDetector, SpeechDetector
+
+log = logging.getLogger(__name__)
+
+SERVICE_NAME = pb.DESCRIPTOR.services_by_name["TranscriptionService"].full_name
+_MIN_STABILITY = (0.70, 0.95)
+_MAX_BUFFER_S = (2.0, 10.0)
+_CONFIG_TIMEOUT_S = 10.0
+
+
+class TranscriptionServicer(rpc.TranscriptionServiceServicer):
+    """Serves streams with one engine."""
+
+    def __init__(self, *, transcriber: Transcriber, detector: SpeechDetector, max_streams: int) -> None:
+        self._transcriber = transcriber
+        self._detector = detector
+        self._capacity = Capacity(max_streams)
+
+    async def StreamingTranscribe(  # noqa: N802 - named by the contract
+        self,
+        request_iterator: AsyncIterator[pb.StreamingTranscribeRequest],
+        context: grpc.aio.ServicerContext[pb.StreamingTranscribeRequest, pb.StreamingTranscribeResponse],  # noqa: ARG002
+    ) -> AsyncIterator[pb.StreamingTranscribeResponse]:
+        """One stream.
+
+        Raises: InvalidMessage, InvalidParameter, InvalidAudioFormat, UnsupportedLanguage, CapacityExhausted.
+        """
+        with self._capacity.place():
+            config = await self._config(request_iterator)
+            stream = TranscriptionStream(config, transcriber=self._transcriber, detector=self._detector)
+            log.info("stream opened", extra={"language": config.language, "open": self._capacity.open})
+            async for response in stream.responses(request_iterator):
+                yield response
+        log.info("stream closed", extra={"open": self._capacity.open})
+
+    async def GetCapabilities(  # noqa: N802 - named by the contract
+        self,
+        request: pb.GetCapabilitiesRequest,  # noqa: ARG002
+        context: grpc.aio.ServicerContext[pb.GetCapabilitiesRequest, pb.GetCapabilitiesResponse],  # noqa: ARG002
+    ) -> pb.GetCapabilitiesResponse:
+        """What this replica can do."""
+        capabilities = self._transcriber.capabilities
+        return pb.GetCapabilitiesResponse(
+            languages=capabilities.languages,
+            max_streams=self._capacity.limit,
+            open_streams=self._capacity.open,
+            engine=capabilities.name,
+        )
+
+    async def _config(self, requests: AsyncIterator[pb.StreamingTranscribeRequest]) -> pb.StreamConfig:
+        try:
+            async with asyncio.timeout(_CONFIG_TIMEOUT_S):
+                first = await anext(aiter(requests), None)
+        except TimeoutError as error:
+            raise InvalidMessage("No config came.") from error
+        if first is None or first.WhichOneof("payload") != "config":
+            raise InvalidMessage("A stream begins with its config.")
+        config = first.config
+        languages = self._transcriber.capabilities.languages
+        if config.language not in languages:
+            raise UnsupportedLanguage(config.language, available=languages)
+        _between("minStability", config.min_stability, *_MIN_STABILITY)
+        _between("maxBufferTimeout", config.max_buffer_timeout_s, *_MAX_BUFFER_S)
+        return config
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InvalidParameter(name, f"{low} to {high}.")
+
+
+@dataclasses.dataclass(slots=True)
+class TranscriptionService:
+    """The running service: engine, server, health. Made by `create_service`."""
+
+    config: TranscriptionConfig
+    _server: GrpcServer
+    _transcriber: Transcriber
+    port: int = 0
+
+    async def start(self) -> int:
+        """Listen and say SERVING; returns the port.
+
+        Raises: ServiceUnavailable when the address is taken.
+        """
+        self.port = await self._server.start()
+        await self._server.set_serving(serving=True)
+        return self.port
+
+    async def wait(self) -> None:
+        """Wait until the server has stopped."""
+        await self._server.wait()
+
+    async def aclose(self, *, grace_s: float | None = None) -> None:
+        """Drain within `grace_s` (from the configuration if None), then free the engine; idempotent."""
+        await self._server.stop(grace_s=self.config.drain_grace_s if grace_s is None else grace_s)
+        await self._transcriber.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+async def create_service(
+    config: TranscriptionConfig,
+    *,
+    transcriber: Transcriber | None = None,
+    detector: SpeechDetector | None = None,
+) -> TranscriptionService:
+    """Load the engine (about 2 s, off the event loop) and put the service together; it does not listen yet.
+
+    Raises: ServiceUnavailable when the engine is not installed.
+    """
+    if transcriber is None:
+        transcriber = await asyncio.to_thread(_load_whisper, config)
+    if detector is None:
+        detector = await asyncio.to_thread(SileroDetector)
+    server = GrpcServer(
+        config.transcription_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection
+    )
+    servicer = TranscriptionServicer(
+        transcriber=transcriber, detector=detector, max_streams=config.max_streams
+    )
+    rpc.add_TranscriptionServiceServicer_to_server(servicer, server.server)
+    return TranscriptionService(config, server, transcriber)
+
+
+def _load_whisper(config: TranscriptionConfig) -> LiveTranscriber:
+    files = find_model(
+        model_dir=config.model_path, data_dir=Path(config.data_dir), download=config.model_download
+    )
+    try:
+        decoder = WhisperDecoder(files, workers=config.workers)
+    except (RuntimeError, ValueError) as error:
+        raise ServiceUnavailable("The speech recognition model cannot be loaded.") from error
+    decoder.warm_up()
+    return LiveTranscriber(decoder, workers=config.workers)

@@ -1,0 +1,124 @@
+"""Which words of a growing text will stay: the words that successive hypotheses agree on (LocalAgreement).
+
+Macháček, Dabre, Bojar: Turning Whisper into a Real-Time Transcription System (2023). A word that n
+hypotheses in a row begin with, and everything before it, is taken to stay with probability 1 − 0.38ⁿ; what
+reaches the wanted stability is committed and never taken back, whatever later hypotheses say.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_DOUBT = 0.38
+_PUNCTUATION = " .,;:!?…¿¡\"'«»“”„()[]–—-"
+
+
+def key(word: str) -> str:
+    """What makes two words the same: neither case nor punctuation counts."""
+    return word.casefold().strip(_PUNCTUATION)
+
+
+def agreements_for(stability: float) -> int:
+    """How many hypotheses in a row must agree for a stability between 0 and 1; at least 2."""
+    return max(2, math.ceil(math.log(1.0 - stability) / math.log(_DOUBT) - 1e-9))
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A text and how much of it stays."""
+
+    text: str
+    stable_text: str
+    """A leading part of `text`."""
+    stability: float
+    """Mean probability that a word of the text stays, 0.0 to 1.0."""
+
+
+class Stabilizer:
+    """The text of one segment through its hypotheses."""
+
+    def __init__(self, *, min_stability: float) -> None:
+        self._needed = agreements_for(min_stability)
+        self._committed: list[str] = []
+        self._words: list[str] = []
+        self._agreed: list[int] = []
+        self.shift = 0
+        """Position of a word in the newest hypothesis, minus its position in the text."""
+
+    @property
+    def committed(self) -> int:
+        """Number of committed words."""
+        return len(self._committed)
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The newest text, committed words first."""
+        return self._words
+
+    def update(self, hypothesis: Sequence[str], *, commit_at_most: int | None = None) -> Caption:
+        """Take the next hypothesis; commits no word behind the first `commit_at_most`."""
+        words = self.merge(hypothesis)
+        self.shift = len(hypothesis) - len(words)
+        agreed: list[int] = []
+        same = True
+        for position, word in enumerate(words):
+            same = same and position < len(self._words) and key(word) == key(self._words[position])
+            agreed.append(self._agreed[position] + 1 if same else 1)
+        self._words, self._agreed = words, agreed
+        limit = len(words) if commit_at_most is None else min(len(words), commit_at_most)
+        while len(self._committed) < limit and agreed[len(self._committed)] >= self._needed:
+            self._committed.append(words[len(self._committed)])
+        # what follows a committed word may still change the punctuation behind it, not before the next one
+        self._committed = words[: len(self._committed)]
+        return self._caption()
+
+    def agreed(self, count: int) -> bool:
+        """Whether the last two hypotheses begin with the same `count` words."""
+        return 0 < count <= len(self._agreed) and self._agreed[count - 1] > 1
+
+    def merge(self, hypothesis: Sequence[str]) -> list[str]:
+        """The committed words, then what `hypothesis` says after them."""
+        kept = len(self._committed)
+        if not kept:
+            return list(hypothesis)
+        rest = continuation([key(word) for word in self._committed], [key(word) for word in hypothesis])
+        merged = [*self._committed, *hypothesis[rest:]]
+        if 0 < rest <= len(hypothesis) and key(hypothesis[rest - 1]) == key(self._committed[-1]):
+            stem = _bare(self._committed[-1])
+            merged[kept - 1] = stem + hypothesis[rest - 1][len(_bare(hypothesis[rest - 1])) :]
+        return merged
+
+    def finish(self, hypothesis: Sequence[str]) -> str:
+        """The final text: `hypothesis` where it does not take back what was committed."""
+        return " ".join(self.merge(hypothesis))
+
+    def split(self, words: int) -> "Stabilizer":
+        """A stabilizer for what follows the first `words` words, which become a segment of their own."""
+        rest = Stabilizer(min_stability=1.0 - _DOUBT**self._needed)
+        rest._words = self._words[words:]
+        rest._agreed = self._agreed[words:]
+        return rest
+
+    def _caption(self) -> Caption:
+        stable = " ".join(self._committed)
+        doubt = sum(_DOUBT**count for count in self._agreed) / max(1, len(self._agreed))
+        return Caption(" ".join(self._words), _bare(stable), 1.0 - doubt)
+
+
+def continuation(said: Sequence[str], heard: Sequence[str]) -> int:
+    """How many words of `heard` cover `said`: the prefix with the smallest edit distance to it.
+
+    Of equally good prefixes the one nearest in length to `said` wins.
+    """
+    row = list(range(len(heard) + 1))
+    for position, word in enumerate(said, start=1):
+        diagonal, row[0] = row[0], position
+        for column, other in enumerate(heard, start=1):
+            best = min(diagonal + (word != other), row[column] + 1, row[column - 1] + 1)
+            diagonal, row[column] = row[column], best
+    return min(range(len(row)), key=lambda length: (row[length], abs(length - len(said))))
+
+
+def _bare(text: str) -> str:
+    """`text` without the punctuation at its end."""
+    return text.rstrip(_PUNCTUATION)
