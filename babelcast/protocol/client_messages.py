@@ -6,9 +6,10 @@ from msgspec import Meta, Struct
 
 RequestId: TypeAlias = Annotated[str, Meta(max_length=64)]
 LanguageTag: TypeAlias = Annotated[str, Meta(min_length=2, max_length=35)]
-SessionCode: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}$")]
+SessionCode: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}\Z")]
 Volume: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
-Epoch: TypeAlias = int | float
+Epoch: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)] | Annotated[float, Meta(ge=0, le=2**53)]
+SequenceNumber: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 AudioChoice: TypeAlias = Literal["pcm", "opus", "none"]
 DeliveryChoice: TypeAlias = Literal["json", "binary"]
 CaptionChoice: TypeAlias = Literal["final", "partial"]
@@ -46,7 +47,7 @@ class JoinSession(ClientMessage, frozen=True, kw_only=True, tag_field="action", 
     delivery: DeliveryChoice = "json"
     captions: CaptionChoice = "partial"
     resume_token: str = ""
-    last_sequence_number: Annotated[int, Meta(ge=0)] | None = None
+    last_sequence_number: SequenceNumber | None = None
 
 
 class SendAudio(ClientMessage, frozen=True, kw_only=True, tag_field="action", tag="sendAudio"):
@@ -54,7 +55,7 @@ class SendAudio(ClientMessage, frozen=True, kw_only=True, tag_field="action", ta
 
     audio_data: str
     session_id: SessionCode = ""
-    sequence: Annotated[int, Meta(ge=0)] | None = None
+    sequence: SequenceNumber | None = None
     timestamp: Epoch | None = None
     format: Literal["pcm", "raw"] = "pcm"
     sample_rate: int | None = None
@@ -135,7 +136,7 @@ class RefreshConnection(
 
     session_id: SessionCode
     resume_token: str
-    last_sequence_number: Annotated[int, Meta(ge=0)] | None = None
+    last_sequence_number: SequenceNumber | None = None
     audio: AudioChoice = "pcm"
     delivery: DeliveryChoice = "json"
     captions: CaptionChoice = "partial"

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 import re
 import typing
 from typing import Final
@@ -36,7 +35,8 @@ ACTIONS: Final[dict[str, type[AnyClientMessage]]] = {
 }
 
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`(?: - at `\$\.?(?P<path>.*)`)?")
-_AT = re.compile(r" - at `(?P<in>key in )?\$\.?(?P<path>.*)`$")
+_AT = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>.*)`$")
+_MAX_EXPLANATION = 200
 _AUDIO_FIELDS = {"audioData", "format", "sampleRate", "channels", "encoding"}
 
 _encoder = msgspec.json.Encoder()
@@ -59,7 +59,8 @@ def decode_client(text: str) -> AnyClientMessage:
     Raises: Rejected.
     """
     try:
-        fields = json.loads(text, parse_constant=_no_constant)
+        # not json.loads: it lets lone surrogates and infinities in, which could not be answered
+        fields = msgspec.json.decode(text)
     except (ValueError, RecursionError) as error:
         raise Rejected(InvalidMessage("The frame is not JSON.")) from error
     if not isinstance(fields, dict):
@@ -121,7 +122,7 @@ def decode_server(text: str | bytes) -> AnyServerMessage:
     """
     try:
         return _server_decoder.decode(text)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidMessage("The server sent what this client does not know.") from error
 
 
@@ -141,10 +142,6 @@ def unpack_binary(frame: bytes) -> tuple[AnyServerMessage, bytes]:
     return decode_server(frame[4:end]), frame[end:]
 
 
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _explain(text: str) -> BabelcastError:
     missing = _MISSING.search(text)
     if missing is not None:
@@ -156,7 +153,8 @@ def _explain(text: str) -> BabelcastError:
         return InvalidSessionId()
     if path.lower().endswith("language"):
         return InvalidLanguage(path)
-    expected = text[: at.start()] if at is not None else text
+    # cut short, since it may repeat what the client sent
+    expected = (text[: at.start()] if at is not None else text)[:_MAX_EXPLANATION]
     if path in _AUDIO_FIELDS:
         return InvalidAudioFormat(f"{path}: {expected}.", parameter=path)
     return InvalidParameter(path, f"{expected}.")
