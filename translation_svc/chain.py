@@ -1,0 +1,94 @@
+"""A text's way along a route: sentence by sentence, step by step."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from translation_svc.cache import Cache
+from translation_svc.failures import EngineFailure, EngineMissing
+from translation_svc.glossary import Glossary
+from translation_svc.orthography import clean, finish, prepare
+from translation_svc.placeholders import mask, untouchable
+from translation_svc.repairs import repair
+from translation_svc.routes import Route, Step
+from translation_svc.sentences import split
+from translation_svc.translators.base import MAX_WORDS, Translator
+from translation_svc.turns import Urgency
+
+log = logging.getLogger(__name__)
+
+
+class Chain:
+    """Walks routes with the engines that their steps name.
+
+    Every step's outcome is cached, so what several targets have in common is done once.
+    """
+
+    def __init__(self, engines: Mapping[str, Translator], cache: Cache[tuple[Step, str], str]) -> None:
+        self._engines = engines
+        self._cache = cache
+
+    async def warm(self, route: Route) -> None:
+        """Start the engines of all steps, side by side. A failure is logged; sentences will meet it again."""
+        outcomes = await asyncio.gather(*map(self._warm_step, route), return_exceptions=True)
+        for step, outcome in zip(route, outcomes, strict=True):
+            if isinstance(outcome, EngineFailure):
+                log.warning("warming failed", extra={"engine": step.engine, "error": type(outcome).__name__})
+            elif isinstance(outcome, BaseException):
+                raise outcome
+
+    async def translate(
+        self, text: str, route: Route, *, target: str, glossary: Glossary, urgency: Urgency
+    ) -> str:
+        """`text` along `route`. Raises: EngineFailure."""
+        if not route:
+            return text
+        sentences = split(text, max_words=MAX_WORDS)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(
+                        self._sentence(sentence, route, target=target, glossary=glossary, urgency=urgency)
+                    )
+                    for sentence in sentences
+                ]
+        except* EngineFailure as failed:
+            failure = failed
+        else:
+            return " ".join(filter(None, (task.result() for task in tasks)))
+        raise next(error for error in failure.exceptions if isinstance(error, EngineFailure))
+
+    async def _sentence(
+        self, sentence: str, route: Route, *, target: str, glossary: Glossary, urgency: Urgency
+    ) -> str:
+        masked = mask(sentence, [*glossary.spans(sentence, target), *untouchable(sentence)])
+        translated = await self._plain(masked.text, route, target=target, urgency=urgency)
+        restored = masked.restore(translated)
+        if restored is None:  # an engine lost a placeholder: better a mistranslated term than a hole
+            return await self._plain(sentence, route, target=target, urgency=urgency)
+        return restored
+
+    async def _plain(self, sentence: str, route: Route, *, target: str, urgency: Urgency) -> str:
+        cleaned = clean(sentence)
+        if not any(map(str.isalnum, cleaned)):
+            return cleaned
+        prepared = prepare(cleaned)
+        text = prepared.text
+        for step in route:
+            text = await self._step(text, step, urgency)
+        return finish(text, prepared, language=target)
+
+    async def _step(self, text: str, step: Step, urgency: Urgency) -> str:
+        async def make() -> str:
+            return repair(await self._engine(step).translate(text, step.pair, urgency=urgency), step)
+
+        return await self._cache.get((step, text), make)
+
+    async def _warm_step(self, step: Step) -> None:
+        await self._engine(step).warm(step.pair)
+
+    def _engine(self, step: Step) -> Translator:
+        engine = self._engines.get(step.engine)
+        if engine is None:
+            raise EngineMissing(step.engine, "it is not configured")
+        return engine

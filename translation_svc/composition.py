@@ -1,0 +1,101 @@
+"""Puts the service together; nothing else knows which engines there are."""
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+
+from babelcast.rpc.server import GrpcServer
+from babelcast.translation.v1 import translation_pb2_grpc
+from translation_svc.cache import Cache
+from translation_svc.chain import Chain
+from translation_svc.config import TranslationConfig
+from translation_svc.failures import EngineFailure
+from translation_svc.interpreter import EngineInterpreter
+from translation_svc.routes import Routes, Step
+from translation_svc.service import SERVICE_NAME, TranslationServicer
+from translation_svc.translators.apertium import ApertiumTranslator, installed_modes
+from translation_svc.translators.base import Translator
+from translation_svc.translators.bergamot import BergamotTranslator
+from translation_svc.translators.models import installed_models
+from translation_svc.voices.espeak import EspeakVoice
+from translation_svc.worker import Deadlines
+
+log = logging.getLogger(__name__)
+
+
+class TranslationApp:
+    """The service in this process: `start`, then `aclose`. Made inside a running event loop.
+
+    Engines run in processes of their own, which end with this one however it ends.
+    """
+
+    def __init__(self, config: TranslationConfig) -> None:
+        self._config = config
+        deadlines = Deadlines(
+            start_s=config.translation_start_timeout_seconds, call_s=config.translation_call_timeout_seconds
+        )
+        models = installed_models(Path(config.models_dir) if config.models_dir else None)
+        modes = installed_modes(Path(config.apertium_modes_dir))
+        self.bergamot = BergamotTranslator(models, deadlines=deadlines)
+        self.apertium = ApertiumTranslator(modes, deadlines=deadlines)
+        self.voice = EspeakVoice(deadlines=deadlines)
+        engines: dict[str, Translator] = {engine.name: engine for engine in (self.bergamot, self.apertium)}
+        self._cache: Cache[tuple[Step, str], str] = Cache(
+            capacity=config.translation_cache_size, ttl_s=config.translation_cache_ttl_seconds
+        )
+        self.interpreter = EngineInterpreter(
+            routes=Routes.between({name: engine.pairs for name, engine in engines.items()}),
+            chain=Chain(engines, self._cache),
+            voice=self.voice,
+        )
+        self._servicer = TranslationServicer(
+            self.interpreter,
+            max_streams=config.translation_max_streams,
+            segment_timeout_s=config.translation_segment_timeout_seconds,
+        )
+        self._server = GrpcServer(
+            config.translation_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection
+        )
+        translation_pb2_grpc.add_TranslationServiceServicer_to_server(self._servicer, self._server.server)
+
+    async def start(self) -> int:
+        """Start the engines that every session needs, then listen; returns the port.
+
+        A broken engine does not stop the rest: its languages fail one by one, and health says so.
+        Raises: ServiceUnavailable when the address is taken.
+        """
+        port = await self._server.start()
+        outcomes = await asyncio.gather(self._warm_models(), self.voice.warm(), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, EngineFailure):
+                log.error("engine does not start", extra={"engine": outcome.engine})
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        healthy = bool(self.interpreter.routes.sources) and not isinstance(outcomes[0], BaseException)
+        await self._server.set_serving(serving=healthy)
+        log.info(
+            "translation service listens",
+            extra={"port": port, "sources": len(self.interpreter.routes.sources)},
+        )
+        return port
+
+    async def wait(self) -> None:
+        """Wait until the server has stopped."""
+        await self._server.wait()
+
+    async def aclose(self) -> None:
+        """Drain the streams, stop listening, end the engines; idempotent."""
+        self._servicer.drain()
+        await self._server.stop(grace_s=self._config.translation_drain_seconds)
+        await self.interpreter.aclose()
+        await self._cache.aclose()
+        async with contextlib.AsyncExitStack() as stack:
+            for engine in (self.bergamot, self.apertium, self.voice):
+                stack.push_async_callback(engine.aclose)
+
+    async def _warm_models(self) -> None:
+        """Load the models of which routes from English and into English are made."""
+        for pair in self.bergamot.pairs:
+            if "en" in (pair.source, pair.target):
+                await self.bergamot.warm(pair)

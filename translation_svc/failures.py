@@ -1,0 +1,48 @@
+"""Engine failures.
+
+EngineFailure            an engine did not do its work; the segment's language gets a Failure, others go on
+├── EngineTimedOut       no answer before the deadline; the engine's process was ended
+├── EngineDied           the engine's process ended during the call
+├── EngineMissing        it cannot be started, or failed so often that it rests for a while
+└── EngineRefused        it answered that it cannot do this
+"""
+
+from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable
+
+
+class EngineFailure(ServiceUnavailable):
+    """An engine did not do its work."""
+
+    def __init__(self, engine: str, what: str) -> None:
+        BabelcastError.__init__(self, f"The engine {engine} {what}.", component=engine)
+        self.engine = engine
+
+
+class EngineTimedOut(EngineFailure):
+    """No answer in time."""
+
+    def __init__(self, engine: str, timeout_s: float) -> None:
+        super().__init__(engine, f"did not answer within {timeout_s:g} s")
+
+
+class EngineDied(EngineFailure):
+    """The process ended during the call."""
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(engine, "ended unexpectedly")
+
+
+class EngineMissing(EngineFailure):
+    """The engine is not there."""
+
+    def __init__(self, engine: str, why: str) -> None:
+        super().__init__(engine, f"is not available: {why}")
+
+
+class EngineRefused(EngineFailure):
+    """The engine says that it cannot."""
+
+    code = ErrorCode.INTERNAL_ERROR
+
+    def __init__(self, engine: str, why: str) -> None:
+        super().__init__(engine, f"refused: {why}")

@@ -1,0 +1,152 @@
+"""One target language of one stream: its segments in order, one after the other."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from babelcast.errors import BabelcastError, ErrorCode
+from translation_svc.glossary import Glossary
+from translation_svc.interpreter import Interpreter
+from translation_svc.segments import Answer, Component, Failure, Segment, Speech, Target, Translation
+from translation_svc.turns import Urgency
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 256
+_REMEMBERED_FINALS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    segment: Segment
+    target: Target
+    arrived_s: float
+
+
+class Lane:
+    """Answers one language's segments.
+
+    The queue: finals block the submitter once MAX_WAITING wait (which takes minutes of a dead engine);
+    of partials only the newest waits, and none that a final has overtaken. A final that was accepted before,
+    at this revision or a later one, is not accepted again.
+    """
+
+    def __init__(
+        self,
+        language: str,
+        *,
+        source: str,
+        glossary: Glossary,
+        interpreter: Interpreter,
+        emit: Callable[[Answer], Awaitable[None]],
+        segment_timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.language = language
+        self._source = source
+        self._glossary = glossary
+        self._interpreter = interpreter
+        self._emit = emit
+        self._segment_timeout_s = segment_timeout_s
+        self._clock = clock
+        self._waiting: deque[_Work] = deque()
+        self._finals: OrderedDict[int, int] = OrderedDict()
+        self._newest_final = -1
+        self._closed = False
+        self._changed = asyncio.Condition()
+
+    async def submit(self, segment: Segment, target: Target) -> None:
+        """Queue a segment, or leave it out by the rules above. On a closed lane it is left out."""
+        async with self._changed:
+            if self._is_outdated(segment):
+                return
+            self._drop_overtaken_partials(segment)
+            if segment.is_final:
+                self._remember(segment)
+                await self._changed.wait_for(lambda: self._closed or len(self._waiting) < MAX_WAITING)
+            if not self._closed:
+                self._waiting.append(_Work(segment, target, self._clock()))
+                self._changed.notify_all()
+
+    async def close(self) -> None:
+        """No more segments; `run` returns when those that wait are answered."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    async def run(self) -> None:
+        """Answer until closed and empty."""
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._closed or bool(self._waiting))
+                if not self._waiting:
+                    return
+                work = self._waiting.popleft()
+                self._changed.notify_all()
+            await self._answer(work)
+
+    def _is_outdated(self, segment: Segment) -> bool:
+        if segment.is_final:
+            return self._finals.get(segment.number, -1) >= segment.revision
+        return segment.number <= self._newest_final
+
+    def _drop_overtaken_partials(self, segment: Segment) -> None:
+        self._waiting = deque(
+            work
+            for work in self._waiting
+            if work.segment.is_final or (segment.is_final and work.segment.number > segment.number)
+        )
+
+    def _remember(self, segment: Segment) -> None:
+        self._finals[segment.number] = segment.revision
+        self._newest_final = max(self._newest_final, segment.number)
+        if len(self._finals) > _REMEMBERED_FINALS:
+            self._finals.popitem(last=False)
+
+    async def _answer(self, work: _Work) -> None:
+        segment = work.segment
+        try:
+            async with self._deadline(work):
+                text = await self._translate(segment)
+        except (BabelcastError, TimeoutError) as error:
+            await self._emit(self._failure(segment, Component.TRANSLATION, error))
+            return
+        await self._emit(Translation(segment.number, segment.revision, self.language, text, segment.is_final))
+        if segment.is_final and work.target.speak:
+            try:
+                async with self._deadline(work):
+                    speech = await self._speak(text, work)
+            except (BabelcastError, TimeoutError) as error:
+                await self._emit(self._failure(segment, Component.SPEECH, error))
+                return
+            await self._emit(speech)
+
+    async def _translate(self, segment: Segment) -> str:
+        return await self._interpreter.translate(
+            segment.text,
+            source=self._source,
+            target=self.language,
+            glossary=self._glossary,
+            urgency=Urgency.FINAL if segment.is_final else Urgency.PARTIAL,
+        )
+
+    async def _speak(self, text: str, work: _Work) -> Speech:
+        clip = await self._interpreter.speak(text, language=self.language, prosody=work.segment.prosody)
+        encoded = await self._interpreter.opus(clip) if work.target.opus else b""
+        return Speech(work.segment.number, self.language, clip, encoded)
+
+    def _deadline(self, work: _Work) -> asyncio.Timeout:
+        """From the segment's arrival, so that a lane behind a dead engine does not fall further behind."""
+        left = work.arrived_s + self._segment_timeout_s - self._clock()
+        return asyncio.timeout(max(left, 0.0))
+
+    def _failure(self, segment: Segment, component: Component, error: BaseException) -> Failure:
+        reason = error.code if isinstance(error, BabelcastError) else ErrorCode.SERVICE_UNAVAILABLE
+        log.warning(
+            "segment failed",
+            extra={"component": component.value, "language": self.language, "error": type(error).__name__},
+        )
+        return Failure(segment.number, segment.revision, self.language, component, reason, segment.is_final)

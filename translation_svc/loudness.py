@@ -1,0 +1,97 @@
+"""Loudness after ITU-R BS.1770-4, and samples brought to it."""
+
+from functools import lru_cache
+from typing import TypeAlias
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+Samples: TypeAlias = NDArray[np.float64]
+
+TARGET_LUFS = -20.0
+_BLOCK_S, _HOP_S = 0.4, 0.1
+_ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0
+_OFFSET_LU = -0.691
+# The K-weighting's two filters at 48 kHz (BS.1770-4, tables 1 and 2), used as a frequency response.
+_REFERENCE_HZ = 48_000
+_SHELF = ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585))
+_HIGH_PASS = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
+_KNEE = 0.7
+_SILENT = 10 ** (-50 / 20)
+_TAIL_S = 0.06
+
+
+def integrated_loudness(samples: Samples, sample_rate_hz: int) -> float:
+    """Gated loudness of mono samples in −1…1, LUFS; −inf for silence. Short clips count as one block."""
+    weighted = _k_weighted(samples, sample_rate_hz)
+    block, hop = int(_BLOCK_S * sample_rate_hz), int(_HOP_S * sample_rate_hz)
+    if len(weighted) <= block:
+        return _lufs(float(np.mean(weighted**2)) if len(weighted) else 0.0)
+    energy = np.concatenate(([0.0], np.cumsum(weighted**2)))
+    starts = np.arange(0, len(weighted) - block + 1, hop)
+    powers = (energy[starts + block] - energy[starts]) / block
+    loud = powers[powers > _power(_ABSOLUTE_GATE_LUFS)]
+    if not len(loud):
+        return -np.inf
+    gate = _power(_lufs(float(loud.mean())) + _RELATIVE_GATE_LU)
+    return _lufs(float(loud[loud > gate].mean()))
+
+
+def trim_end(samples: Samples, sample_rate_hz: int) -> Samples:
+    """Without the silence at the end, but for 60 ms; empty when all is silent."""
+    sounding = np.flatnonzero(np.abs(samples) > _SILENT)
+    return samples[: sounding[-1] + int(_TAIL_S * sample_rate_hz)] if len(sounding) else samples[:0]
+
+
+def level(samples: Samples, sample_rate_hz: int, *, gain_db: float) -> Samples:
+    """Samples at TARGET_LUFS plus `gain_db`, softly limited so that none is above full scale."""
+    loudness = integrated_loudness(samples, sample_rate_hz)
+    if not np.isfinite(loudness):
+        return samples
+    return limit(samples * 10 ** ((TARGET_LUFS + gain_db - loudness) / 20))
+
+
+def limit(samples: Samples) -> Samples:
+    """Peaks above 0.7 are bent so that they approach full scale and never pass it."""
+    size = np.abs(samples)
+    bent = _KNEE + (1 - _KNEE) * np.tanh((size - _KNEE) / (1 - _KNEE))
+    return np.where(size > _KNEE, np.sign(samples) * bent, samples)
+
+
+def to_pcm(samples: Samples, *, from_hz: int, to_hz: int) -> bytes:
+    """Signed 16-bit little-endian PCM at another rate."""
+    resampled = soxr.resample(samples, from_hz, to_hz) if len(samples) else samples
+    return (np.clip(resampled, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+
+
+def from_pcm(pcm: bytes) -> Samples:
+    """Samples in −1…1."""
+    return np.frombuffer(pcm, dtype="<i2").astype(np.float64) / 32768
+
+
+def _k_weighted(samples: Samples, sample_rate_hz: int) -> Samples:
+    size = len(samples)
+    if not size:
+        return samples
+    padded = 1 << (size - 1).bit_length()
+    weighted: Samples = np.fft.irfft(np.fft.rfft(samples, padded) * _response(padded, sample_rate_hz), padded)
+    return weighted[:size]
+
+
+@lru_cache(maxsize=8)
+def _response(size: int, sample_rate_hz: int) -> Samples:
+    """The K-weighting's magnitude at the frequencies of a real transform of `size` samples."""
+    z = np.exp(-2j * np.pi * np.fft.rfftfreq(size, 1 / sample_rate_hz) / _REFERENCE_HZ)
+    response = np.ones_like(z)
+    for above, below in (_SHELF, _HIGH_PASS):
+        response *= np.polyval(above[::-1], z) / np.polyval(below[::-1], z)
+    return np.abs(response)
+
+
+def _lufs(power: float) -> float:
+    return _OFFSET_LU + 10 * float(np.log10(power)) if power > 0 else -np.inf
+
+
+def _power(lufs: float) -> float:
+    return float(10 ** ((lufs - _OFFSET_LU) / 10))

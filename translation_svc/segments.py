@@ -1,0 +1,100 @@
+"""What goes through the service: segments in, answers out."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from babelcast.errors import ErrorCode
+
+MAX_TEXT_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Prosody:
+    """How a segment was said, against the speaker's usual."""
+
+    volume_db: float = 0.0
+    """Level, dB; 0 is usual."""
+    rate: float = 1.0
+    """Rate; 1 is usual."""
+    emotion: str = "neutral"
+    """neutral, calm, excited or emphatic."""
+    intensity: float = 0.0
+    """How much of the emotion, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One language wanted for one segment."""
+
+    language: str
+    speak: bool = False
+    opus: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the talk, for the languages in `targets`."""
+
+    number: int
+    revision: int
+    text: str
+    is_final: bool
+    targets: tuple[Target, ...]
+    prosody: Prosody = Prosody()
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A segment's text in one language."""
+
+    segment: int
+    revision: int
+    language: str
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Sound: signed 16-bit little-endian mono samples."""
+
+    pcm: bytes
+    sample_rate_hz: int
+
+    @property
+    def duration_ms(self) -> int:
+        """Length, ms."""
+        return round(len(self.pcm) * 500 / self.sample_rate_hz)
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A segment's voice in one language; `opus` is the same clip as Ogg Opus, or empty."""
+
+    segment: int
+    language: str
+    clip: Clip
+    opus: bytes = b""
+
+
+class Component(Enum):
+    """The station that failed."""
+
+    TRANSLATION = "translation"
+    SPEECH = "speech"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What one language did not get of one segment."""
+
+    segment: int
+    revision: int
+    language: str
+    component: Component
+    reason: ErrorCode
+    is_final: bool
+
+
+Answer: TypeAlias = Translation | Speech | Failure

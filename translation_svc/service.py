@@ -1,0 +1,124 @@
+"""The gRPC face of the service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+
+import grpc
+
+from babelcast import languages
+from babelcast.channel import Channel
+from babelcast.errors import CapacityExhausted, InvalidMessage, ServiceUnavailable
+from babelcast.translation.v1 import translation_pb2 as pb
+from babelcast.translation.v1 import translation_pb2_grpc
+from translation_svc.interpreter import EngineInterpreter
+from translation_svc.segments import Answer, Segment
+from translation_svc.stream import Stream, StreamCut, StreamSettings
+from translation_svc.wire import read_glossary, read_segment, write_answer
+
+SERVICE_NAME = "babelcast.translation.v1.TranslationService"
+# Answers wait here for the network. When it is full, lanes wait: an owner who does not read gets no more.
+_ANSWERS_WAITING = 64
+
+Request: TypeAlias = pb.StreamingTranslateRequest
+Response: TypeAlias = pb.StreamingTranslateResponse
+
+
+class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
+    """Serves streams from one interpreter."""
+
+    def __init__(self, interpreter: EngineInterpreter, *, max_streams: int, segment_timeout_s: float) -> None:
+        self._interpreter = interpreter
+        self._max_streams = max_streams
+        self._segment_timeout_s = segment_timeout_s
+        self._draining = asyncio.Event()
+        self._open = 0
+
+    def drain(self) -> None:
+        """Take no more streams; those that are open finish what they have and end with UNAVAILABLE."""
+        self._draining.set()
+
+    async def StreamingTranslate(  # noqa: N802 - gRPC's name
+        self, request_iterator: AsyncIterator[Request], context: grpc.aio.ServicerContext[Request, Response]
+    ) -> AsyncIterator[Response]:
+        """One stream; see the proto."""
+        if self._draining.is_set():
+            raise ServiceUnavailable("The translation service is shutting down.", retry_after_s=1)
+        if self._open >= self._max_streams:
+            raise CapacityExhausted(f"All {self._max_streams} translation streams are taken.")
+        self._open += 1
+        answers: Channel[Answer] = Channel(_ANSWERS_WAITING)
+        try:
+            stream = self._open_stream(await _first(request_iterator), answers)
+            yield Response(started=pb.StreamStarted())
+            work = asyncio.create_task(_work(stream, request_iterator, answers), name="translation stream")
+            context.add_done_callback(lambda _context: _cancel(work))  # type: ignore[arg-type]  # stub wants its own class
+            try:
+                async for answer in answers:
+                    yield write_answer(answer)
+                if not work.cancelled() and await work:
+                    yield Response(ended=pb.StreamEnded())
+            finally:
+                work.cancel()
+        finally:
+            self._open -= 1
+
+    async def ListLanguages(  # noqa: N802 - gRPC's name
+        self,
+        request: pb.ListLanguagesRequest,  # noqa: ARG002
+        context: grpc.aio.ServicerContext[pb.ListLanguagesRequest, pb.ListLanguagesResponse],  # noqa: ARG002
+    ) -> pb.ListLanguagesResponse:
+        """All routes that are installed."""
+        routes = self._interpreter.routes
+        return pb.ListLanguagesResponse(
+            targets={
+                source: pb.TargetLanguages(languages=routes.targets(source))
+                for source in sorted(routes.sources)
+            }
+        )
+
+    def _open_stream(self, config: pb.StreamConfig, answers: Channel[Answer]) -> Stream:
+        settings = StreamSettings(
+            source=languages.normalise(config.source_language, parameter="sourceLanguage"),
+            glossary=read_glossary(config),
+            segment_timeout_s=self._segment_timeout_s,
+        )
+        return Stream(settings, interpreter=self._interpreter, emit=answers.send, draining=self._draining)
+
+
+def _cancel(work: asyncio.Task[bool]) -> None:
+    """The call is over, however it ended: what is still open has no reader."""
+    work.cancel()
+
+
+async def _work(stream: Stream, requests: AsyncIterator[Request], answers: Channel[Answer]) -> bool:
+    """Run the stream; whether it came to its end (and was not cut)."""
+    try:
+        await stream.run(_segments(requests))
+    except* StreamCut:
+        return_value = False
+    else:
+        return_value = True
+    finally:
+        answers.close()
+    return return_value
+
+
+async def _first(requests: AsyncIterator[Request]) -> pb.StreamConfig:
+    async for request in requests:
+        if request.WhichOneof("payload") == "config":
+            return request.config
+        break
+    raise InvalidMessage("A stream begins with its config.")
+
+
+async def _segments(requests: AsyncIterator[Request]) -> AsyncIterator[Segment]:
+    """The segments up to the end. Raises: StreamCut without one, InvalidMessage for anything else."""
+    async for request in requests:
+        kind = request.WhichOneof("payload")
+        if kind == "end":
+            return
+        if kind != "segment":
+            raise InvalidMessage("After the config come segments, then the end.")
+        yield read_segment(request.segment)
+    raise StreamCut

@@ -1,0 +1,112 @@
+"""One stream: segments in, answers out, a lane for each target language."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from babelcast.errors import ErrorCode, ServiceUnavailable, UnsupportedLanguage
+from translation_svc.glossary import Glossary
+from translation_svc.interpreter import Interpreter
+from translation_svc.lane import Lane
+from translation_svc.segments import Answer, Component, Failure, Segment, Target
+
+
+class StreamCut(Exception):
+    """The other side went away without an end: what is open needs no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What a stream was opened with."""
+
+    source: str
+    glossary: Glossary
+    segment_timeout_s: float
+
+
+class Stream:
+    """Spreads segments over lanes.
+
+    Answers of one language come in the order of its segments. Lanes share nothing but the way out, so no
+    language waits for another's engine.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        *,
+        interpreter: Interpreter,
+        emit: Callable[[Answer], Awaitable[None]],
+        draining: asyncio.Event,
+    ) -> None:
+        """Raises: UnsupportedLanguage when nothing is spoken from the source."""
+        targets = interpreter.targets(settings.source)
+        if not targets:
+            raise UnsupportedLanguage(settings.source, available=targets)
+        self._settings = settings
+        self._targets = frozenset((*targets, settings.source))
+        self._interpreter = interpreter
+        self._emit = emit
+        self._draining = draining
+        self._lanes: dict[str, Lane] = {}
+        self._lane_tasks: list[asyncio.Task[None]] = []
+
+    async def run(self, segments: AsyncIterator[Segment]) -> None:
+        """Answer all of `segments`.
+
+        Raises (in an ExceptionGroup): what `segments` raises, StreamCut among it, after dropping open work;
+        ServiceUnavailable when the service drains, after finishing it.
+        """
+        self._interpreter.warm(self._settings.source, None)
+        async with asyncio.TaskGroup() as group:
+            drain = group.create_task(self._drain(), name="drain")
+            async for segment in segments:
+                for target in segment.targets:
+                    await self._submit(segment, target, group)
+            for lane in self._lanes.values():
+                await lane.close()
+            await asyncio.gather(*self._lane_tasks)
+            drain.cancel()
+
+    async def _submit(self, segment: Segment, target: Target, group: asyncio.TaskGroup) -> None:
+        if target.language not in self._targets:
+            await self._emit(_unsupported(segment, target))
+            return
+        lane = self._lanes.get(target.language)
+        if lane is None:
+            if self._draining.is_set():
+                return
+            lane = self._open_lane(target.language, group)
+        await lane.submit(segment, target)
+
+    def _open_lane(self, language: str, group: asyncio.TaskGroup) -> Lane:
+        self._interpreter.warm(self._settings.source, language)
+        lane = Lane(
+            language,
+            source=self._settings.source,
+            glossary=self._settings.glossary,
+            interpreter=self._interpreter,
+            emit=self._emit,
+            segment_timeout_s=self._settings.segment_timeout_s,
+        )
+        self._lanes[language] = lane
+        self._lane_tasks.append(group.create_task(lane.run(), name=f"lane {language}"))
+        return lane
+
+    async def _drain(self) -> None:
+        await self._draining.wait()
+        for lane in self._lanes.values():
+            await lane.close()
+        await asyncio.gather(*self._lane_tasks)
+        raise ServiceUnavailable("The translation service is shutting down.", retry_after_s=1)
+
+
+def _unsupported(segment: Segment, target: Target) -> Failure:
+    return Failure(
+        segment.number,
+        segment.revision,
+        target.language,
+        Component.TRANSLATION,
+        ErrorCode.UNSUPPORTED_LANGUAGE,
+        segment.is_final,
+    )

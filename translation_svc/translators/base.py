@@ -1,0 +1,49 @@
+"""The port of translation engines."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Protocol
+
+from translation_svc.turns import Urgency
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pair:
+    """A direction of translation, ISO 639-1 codes."""
+
+    source: str
+    target: str
+
+
+class Translator(Protocol):
+    """An engine with some directions.
+
+    It gets one sentence of at most MAX_WORDS words at a time, with a capital and a final mark, and keeps
+    placeholders (`Xq1`) as they are.
+    """
+
+    @property
+    def name(self) -> str:
+        """For logs, cache keys and routes."""
+        ...
+
+    @property
+    def pairs(self) -> Set[Pair]:
+        """What is really installed."""
+        ...
+
+    async def warm(self, pair: Pair) -> None:
+        """Load what the first sentence of `pair` would wait for. Raises: EngineFailure."""
+        ...
+
+    async def translate(self, text: str, pair: Pair, *, urgency: Urgency) -> str:
+        """One sentence. Raises: EngineFailure."""
+        ...
+
+    async def aclose(self) -> None:
+        """End what runs; idempotent."""
+        ...
+
+
+MAX_WORDS = 100
+"""Engines see no longer sentences: student models cut off or wander beyond their context."""

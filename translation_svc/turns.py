@@ -1,0 +1,60 @@
+"""Whose turn it is at an engine that does one thing at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum
+
+
+class Urgency(Enum):
+    """Finals go before partials; within each, first come first served."""
+
+    FINAL = 0
+    PARTIAL = 1
+
+
+class Turns:
+    """A lock with two queues.
+
+    Every lane of every stream waits with at most one sentence at a time, so first come first served is also
+    fair between sessions. The queues are bounded by the number of lanes.
+    """
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._waiting: dict[Urgency, deque[asyncio.Future[None]]] = {kind: deque() for kind in Urgency}
+
+    @asynccontextmanager
+    async def turn(self, urgency: Urgency) -> AsyncIterator[None]:
+        """Hold the engine."""
+        await self._acquire(urgency)
+        try:
+            yield
+        finally:
+            self._release()
+
+    async def _acquire(self, urgency: Urgency) -> None:
+        if not self._taken:
+            self._taken = True
+            return
+        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[urgency].append(ticket)
+        try:
+            await ticket
+        except asyncio.CancelledError:
+            if ticket.done() and not ticket.cancelled():
+                self._release()  # the turn came together with the cancellation: hand it on
+            else:
+                self._waiting[urgency].remove(ticket)
+            raise
+
+    def _release(self) -> None:
+        for kind in Urgency:
+            queue = self._waiting[kind]
+            while queue:
+                ticket = queue.popleft()
+                if not ticket.done():
+                    ticket.set_result(None)
+                    return
+        self._taken = False

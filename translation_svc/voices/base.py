@@ -1,0 +1,30 @@
+"""The port of voices."""
+
+from collections.abc import Set
+from typing import Protocol
+
+from translation_svc.segments import Clip, Prosody
+
+
+class Voice(Protocol):
+    """Speaks text."""
+
+    @property
+    def languages(self) -> Set[str]:
+        """ISO 639-1 codes that it speaks."""
+        ...
+
+    async def warm(self) -> None:
+        """Load what the first sentence would wait for. Raises: EngineFailure."""
+        ...
+
+    async def speak(self, text: str, *, language: str, prosody: Prosody) -> Clip:
+        """Plain text (never markup) as sound; an empty clip when nothing in it can be said.
+
+        Raises: EngineFailure.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End what runs; idempotent."""
+        ...
