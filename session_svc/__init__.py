@@ -1,0 +1,1 @@
+"""The record of sessions, connections, roles, limits and broadcast state."""

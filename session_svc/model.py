@@ -1,0 +1,144 @@
+"""What the session service keeps and speaks of, free of protobuf and SQL.
+
+Times are ms since the Unix epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class QualityTier(StrEnum):
+    """Grade of engines a speaker asks for."""
+
+    STANDARD = "standard"
+    PREMIUM = "premium"
+
+
+class Role(StrEnum):
+    """What a connection is in its session."""
+
+    SPEAKER = "speaker"
+    LISTENER = "listener"
+
+
+class EndReason(StrEnum):
+    """Why a session ends when its speaker does not say."""
+
+    SPEAKER_ENDED = "speakerEnded"
+    SPEAKER_DISCONNECTED = "speakerDisconnected"
+    EXPIRED = "expired"
+
+
+class Life(StrEnum):
+    """Where a session stands at some moment."""
+
+    ABSENT = "absent"
+    LIVE = "live"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class GlossaryTerm:
+    """A term of the source language and its fixed translations by target language."""
+
+    term: str
+    translations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the speaker chose at creation.
+
+    `min_stability` is 0.70 to 0.95, `max_buffer_timeout_s` 2 to 10.
+    """
+
+    source_language: str
+    quality_tier: QualityTier = QualityTier.STANDARD
+    partial_results: bool = True
+    min_stability: float = 0.85
+    max_buffer_timeout_s: float = 5.0
+    glossary: tuple[GlossaryTerm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """The speaker's controls; `volume` is 0.0 to 1.0."""
+
+    last_change_ms: int
+    is_paused: bool = False
+    is_muted: bool = False
+    volume: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """A change of the speaker's controls; None leaves a field as it is."""
+
+    is_paused: bool | None = None
+    is_muted: bool | None = None
+    volume: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Listeners by target language, without zeros."""
+
+    languages: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def listener_count(self) -> int:
+        """All listeners."""
+        return sum(self.languages.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One talk.
+
+    A session is over from `ends_at_ms` on, for `end_reason`. While its speaker is there that is
+    `expires_at_ms`; once the speaker is gone it is the end of the grace period. `ended` says that the end was
+    carried out and reported, which the sweep does a moment after `ends_at_ms`, or EndSession at once.
+    """
+
+    session_id: str
+    speaker_id: str
+    speaker_connection_id: str
+    settings: Settings
+    broadcast: Broadcast
+    created_at_ms: int
+    expires_at_ms: int
+    ends_at_ms: int
+    end_reason: str = EndReason.EXPIRED
+    ended: bool = False
+
+    def life(self, now_ms: int) -> Life:
+        """Whether the session is on; a late sweep changes nothing about it."""
+        return Life.OVER if self.ended or self.ends_at_ms <= now_ms else Life.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A session with its audience, both of one moment."""
+
+    session: Session
+    audience: Audience
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A connection's place in a session.
+
+    `until_ms`: a seat that is taken (`present`) is given up then, and one that was left may be taken again by
+    its resume token until then. `token_hash` is bound to session, role and connection. `request_id` is the
+    CreateSession request that made the seat. `target_language` is empty for the speaker.
+    """
+
+    connection_id: str
+    session_id: str
+    role: Role
+    token_hash: bytes
+    until_ms: int
+    target_language: str = ""
+    request_id: str = ""
+    present: bool = True

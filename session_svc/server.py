@@ -1,0 +1,101 @@
+"""The session service as it runs: store, rules, timers and gRPC server, started and stopped as one."""
+
+import asyncio
+import logging
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Self
+
+from babelcast.rpc.server import GrpcServer
+from babelcast.session.v1 import session_pb2, session_pb2_grpc
+from session_svc import ids
+from session_svc.config import SessionConfig, policy
+from session_svc.events import Hub
+from session_svc.publishing import PublishingStore
+from session_svc.service import SessionServicer
+from session_svc.sessions import Chance, NowMs, Sessions
+from session_svc.store.base import SessionStore
+from session_svc.store.sqlite import SqliteStore
+from session_svc.sweeper import Sweeper
+
+SERVICE = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name
+
+log = logging.getLogger(__name__)
+
+
+def wall_clock_ms() -> int:
+    """Now, in ms since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class SessionServer:
+    """A running session service. `port` is where it listens."""
+
+    port: int
+    _config: SessionConfig
+    _store: SessionStore
+    _hub: Hub
+    _grpc: GrpcServer
+    _sweeper: Sweeper
+
+    @classmethod
+    async def start(
+        cls, config: SessionConfig, *, connections_lost: bool = False, now_ms: NowMs = wall_clock_ms
+    ) -> Self:
+        """Open the store and serve.
+
+        `connections_lost` says that no gateway outlived the last stop, as when all parts run in one process:
+        then every connection counts as gone, speakers' grace periods start, and seats wait to be resumed.
+
+        Raises: ServiceUnavailable when the store cannot be opened or the address is taken.
+        """
+        store = await SqliteStore.open(config.sessions_file)
+        try:
+            return await cls._start(config, store, connections_lost=connections_lost, now_ms=now_ms)
+        except BaseException:
+            await store.aclose()
+            raise
+
+    @classmethod
+    async def _start(
+        cls, config: SessionConfig, opened: SessionStore, *, connections_lost: bool, now_ms: NowMs
+    ) -> Self:
+        hub = Hub()
+        store = PublishingStore(opened, hub)
+        server = GrpcServer(
+            config.session_bind, services=[SERVICE], reflection_enabled=config.grpc_reflection
+        )
+        due = asyncio.Event()
+        sessions = Sessions(
+            store,
+            policy(config),
+            words=ids.load_words(),
+            now_ms=now_ms,
+            chance=Chance(secrets.randbelow, secrets.token_bytes, address_key=secrets.token_bytes(32)),
+            deadline_moved=due.set,
+        )
+        if connections_lost:
+            await sessions.disconnect_all()
+        session_pb2_grpc.add_SessionServiceServicer_to_server(SessionServicer(sessions, hub), server.server)
+        port = await server.start()
+        sweeper = Sweeper(sessions, due, now_ms=now_ms, tell_health=server.set_serving)
+        await sweeper.start()
+        log.info("session service ready", extra={"port": port})
+        return cls(port, config, store, hub, server, sweeper)
+
+    async def wait(self) -> None:
+        """Wait until the server has stopped.
+
+        Raises: whatever ended its timers, which never end by themselves.
+        """
+        await self._grpc.wait()
+
+    async def aclose(self) -> None:
+        """Drain: end the watches, let calls finish, stop the timers, close the store; idempotent."""
+        await self._sweeper.aclose()
+        self._hub.close()
+        await self._grpc.stop(grace_s=self._config.drain_timeout_seconds)
+        await self._store.aclose()
+        log.info("session service stopped")

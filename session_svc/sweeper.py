@@ -1,0 +1,75 @@
+"""The timer of sessions: ends what is due, and tells health whether the record can be used."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from babelcast.errors import ServiceUnavailable
+from session_svc.sessions import NowMs, Sessions
+
+# Also the longest time for which a change of the wall clock, or a broken store, goes unnoticed.
+LONGEST_WAIT_S = 10.0
+RETRY_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class TellHealth(Protocol):
+    """`GrpcServer.set_serving`."""
+
+    async def __call__(self, *, serving: bool) -> None:
+        """Tell health whether the service can do its work."""
+        ...
+
+
+class Sweeper:
+    """Owns one task that sweeps when something is due. `due` is set when that may be earlier than known."""
+
+    def __init__(
+        self, sessions: Sessions, due: asyncio.Event, *, now_ms: NowMs, tell_health: TellHealth
+    ) -> None:
+        self._sessions = sessions
+        self._due = due
+        self._now_ms = now_ms
+        self._tell_health = tell_health
+        self._serving = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Sweep once, tell health, and go on in the background."""
+        wait_s = await self._sweep()
+        self._task = asyncio.create_task(self._run(wait_s), name="session sweeper")
+
+    async def aclose(self) -> None:
+        """Stop; idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self, wait_s: float) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+            wait_s = await self._sweep()
+
+    async def _sweep(self) -> float:
+        """Sweep; returns how long to wait for the next time, in s."""
+        self._due.clear()
+        try:
+            next_due_ms = await self._sessions.sweep()
+        except ServiceUnavailable:
+            log.warning("the record of sessions cannot be swept", exc_info=True)
+            await self._tell(serving=False)
+            return RETRY_S
+        await self._tell(serving=True)
+        if next_due_ms is None:
+            return LONGEST_WAIT_S
+        return min(max(0.0, (next_due_ms - self._now_ms()) / 1000), LONGEST_WAIT_S)
+
+    async def _tell(self, *, serving: bool) -> None:
+        if serving is not self._serving:
+            self._serving = serving
+            await self._tell_health(serving=serving)
