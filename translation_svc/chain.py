@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from translation_svc import repairs
 from translation_svc.cache import Cache
 from translation_svc.failures import EngineFailure, EngineMissing
 from translation_svc.glossary import Glossary
 from translation_svc.orthography import clean, finish, prepare
 from translation_svc.placeholders import mask, untouchable
-from translation_svc.repairs import repair
 from translation_svc.routes import Route, Step
 from translation_svc.sentences import split
 from translation_svc.translators.base import MAX_WORDS, Translator
@@ -80,7 +80,10 @@ class Chain:
 
     async def _step(self, text: str, step: Step, urgency: Urgency) -> str:
         async def make() -> str:
-            return repair(await self._engine(step).translate(text, step.pair, urgency=urgency), step)
+            repaired = repairs.before(text, step)
+            return repairs.after(
+                await self._engine(step).translate(repaired, step.pair, urgency=urgency), step
+            )
 
         return await self._cache.get((step, text), make)
 

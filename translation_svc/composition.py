@@ -5,6 +5,7 @@ import contextlib
 import logging
 from pathlib import Path
 
+from babelcast.channel import Channel
 from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc.cache import Cache
@@ -20,6 +21,8 @@ from translation_svc.translators.bergamot import BergamotTranslator
 from translation_svc.translators.models import installed_models
 from translation_svc.voices.espeak import EspeakVoice
 from translation_svc.worker import Deadlines
+
+_RETRY_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,8 @@ class TranslationApp:
         )
         models = installed_models(Path(config.models_dir) if config.models_dir else None)
         modes = installed_modes(Path(config.apertium_modes_dir))
-        self.bergamot = BergamotTranslator(models, deadlines=deadlines)
+        self._rests: Channel[float] = Channel(1)
+        self.bergamot = BergamotTranslator(models, deadlines=deadlines, on_rest=self._models_rest)
         self.apertium = ApertiumTranslator(modes, deadlines=deadlines)
         self.voice = EspeakVoice(deadlines=deadlines)
         engines: dict[str, Translator] = {engine.name: engine for engine in (self.bergamot, self.apertium)}
@@ -49,6 +53,7 @@ class TranslationApp:
             chain=Chain(engines, self._cache),
             voice=self.voice,
         )
+        self._health: asyncio.Task[None] | None = None
         self._servicer = TranslationServicer(
             self.interpreter,
             max_streams=config.translation_max_streams,
@@ -72,8 +77,11 @@ class TranslationApp:
                 log.error("engine does not start", extra={"engine": outcome.engine})
             elif isinstance(outcome, BaseException):
                 raise outcome
-        healthy = bool(self.interpreter.routes.sources) and not isinstance(outcomes[0], BaseException)
-        await self._server.set_serving(serving=healthy)
+        broken = isinstance(outcomes[0], BaseException)
+        await self._server.set_serving(serving=bool(self.interpreter.routes.sources) and not broken)
+        self._health = asyncio.create_task(self._keep_health(), name="translation health")
+        if broken:
+            self._models_rest(_RETRY_S)
         log.info(
             "translation service listens",
             extra={"port": port, "sources": len(self.interpreter.routes.sources)},
@@ -87,12 +95,35 @@ class TranslationApp:
     async def aclose(self) -> None:
         """Drain the streams, stop listening, end the engines; idempotent."""
         self._servicer.drain()
+        self._rests.close()
+        if self._health is not None:
+            self._health.cancel()
+            await asyncio.wait([self._health])
         await self._server.stop(grace_s=self._config.translation_drain_seconds)
         await self.interpreter.aclose()
         await self._cache.aclose()
         async with contextlib.AsyncExitStack() as stack:
             for engine in (self.bergamot, self.apertium, self.voice):
                 stack.push_async_callback(engine.aclose)
+
+    async def _keep_health(self) -> None:
+        """While the models' process rests, health says NOT_SERVING; after the rest it is tried again.
+
+        Apertium and the voice are not watched: without them some languages fail, and the others are served.
+        """
+        async for rest_s in self._rests:
+            await self._server.set_serving(serving=False)
+            await asyncio.sleep(rest_s)
+            try:
+                await self._warm_models()
+            except EngineFailure:
+                self._models_rest(_RETRY_S)
+            else:
+                await self._server.set_serving(serving=True)
+
+    def _models_rest(self, rest_s: float) -> None:
+        if not self._rests.closed:
+            self._rests.send_dropping_oldest(rest_s)
 
     async def _warm_models(self) -> None:
         """Load the models of which routes from English and into English are made."""

@@ -54,9 +54,11 @@ def level(samples: Samples, sample_rate_hz: int, *, gain_db: float) -> Samples:
 
 def limit(samples: Samples) -> Samples:
     """Peaks above 0.7 are bent so that they approach full scale and never pass it."""
-    size = np.abs(samples)
-    bent = _KNEE + (1 - _KNEE) * np.tanh((size - _KNEE) / (1 - _KNEE))
-    return np.where(size > _KNEE, np.sign(samples) * bent, samples)
+    limited = samples.copy()
+    loud = np.abs(samples) > _KNEE
+    beyond = (np.abs(samples[loud]) - _KNEE) / (1 - _KNEE)
+    limited[loud] = np.sign(samples[loud]) * (_KNEE + (1 - _KNEE) * np.tanh(beyond))
+    return limited
 
 
 def to_pcm(samples: Samples, *, from_hz: int, to_hz: int) -> bytes:
@@ -86,7 +88,8 @@ def _response(size: int, sample_rate_hz: int) -> Samples:
     response = np.ones_like(z)
     for above, below in (_SHELF, _HIGH_PASS):
         response *= np.polyval(above[::-1], z) / np.polyval(below[::-1], z)
-    return np.abs(response)
+    magnitude: Samples = np.abs(response)
+    return magnitude
 
 
 def _lufs(power: float) -> float:

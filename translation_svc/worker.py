@@ -50,7 +50,7 @@ class WorkerProcess:
     Calls wait for their turn, finals before partials. A call's deadline runs from its turn. Calls are pure,
     so one whose process died is repeated once on a fresh process; one that timed out or was cancelled is not,
     and its process is ended, since its answer would be taken for the next one's. After three failures in a
-    row the worker rests for 1, 2, 4 … 30 s and calls fail at once.
+    row the worker rests for 1, 2, 4 … 30 s, calls fail at once, and `on_rest` is told for how long.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class WorkerProcess:
         framing: Framing,
         deadlines: Deadlines,
         greet: bytes | None = None,
+        on_rest: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -69,6 +70,7 @@ class WorkerProcess:
         self._framing = framing
         self._deadlines = deadlines
         self._greet = greet
+        self._on_rest = on_rest
         self._clock = clock
         self._turns = Turns()
         self._process: Process | None = None
@@ -175,7 +177,10 @@ class WorkerProcess:
         self._failures += 1
         excess = self._failures - _FAILURES_BEFORE_REST
         if excess >= 0:
-            self._rests_until = self._clock() + min(_LONGEST_REST_S, 2.0**excess)
+            rest_s = min(_LONGEST_REST_S, 2.0**excess)
+            self._rests_until = self._clock() + rest_s
+            if self._on_rest is not None:
+                self._on_rest(rest_s)
         log.warning("engine failed", extra={"engine": self.name, "failures": self._failures})
 
     def _end_process(self) -> None:

@@ -1,6 +1,6 @@
 """Mozilla's student models, in one dedicated process."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 
 import msgspec
 
@@ -19,13 +19,22 @@ class BergamotTranslator:
 
     name = "bergamot"
 
-    def __init__(self, models: Mapping[Pair, ModelFiles], *, deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        models: Mapping[Pair, ModelFiles],
+        *,
+        deadlines: Deadlines,
+        on_rest: Callable[[float], None] | None = None,
+    ) -> None:
+        """`on_rest` is told when the process failed so often that it rests, and for how many seconds."""
         self._pairs = frozenset(models)
         listing = {_direction(pair): files for pair, files in models.items()}
         command = python_worker(
             "translation_svc.translators.bergamot_worker", msgspec.json.encode(listing).decode()
         )
-        self.worker = WorkerProcess(self.name, command, framing=LengthPrefixed(), deadlines=deadlines)
+        self.worker = WorkerProcess(
+            self.name, command, framing=LengthPrefixed(), deadlines=deadlines, on_rest=on_rest
+        )
 
     @property
     def pairs(self) -> Set[Pair]:
