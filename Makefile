@@ -8,7 +8,7 @@ ARGS ?=
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check proto check-proto format check-format lint types bench lock
+.PHONY: help setup run test check proto check-proto format check-format lint types docs bench lock
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -46,6 +46,9 @@ lint: setup ## ruff
 
 types: setup ## mypy, strict
 	@$(bin)/mypy
+
+docs: setup ## generate the tables of the documentation
+	@$(bin)/python -m docs.generate
 
 bench: setup ## measure: word errors, latency, capacity, fan-out (what bench/ holds)
 	@deploy/dev/bench
