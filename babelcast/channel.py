@@ -67,6 +67,11 @@ class Channel(Generic[ItemT]):
         self._readable.set()
         self._writable.set()
 
+    def clear(self) -> None:
+        """Forget what is queued; not counted in `dropped`."""
+        self._items.clear()
+        self._writable.set()
+
     async def receive(self) -> ItemT:
         """The next item.
 

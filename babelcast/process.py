@@ -1,0 +1,50 @@
+"""A process that serves until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from babelcast.config import ConfigError
+from babelcast.errors import BabelcastError
+from babelcast.logs import configure
+
+
+class Service(Protocol):
+    """Something that runs until `aclose`, which drains it."""
+
+    async def aclose(self) -> None:
+        """Drain and stop."""
+        ...
+
+
+async def stop_requested() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve_until_stopped(start: Callable[[], Awaitable[Service]]) -> None:
+    """Start a service, wait for SIGTERM or SIGINT, drain it."""
+    stop = await stop_requested()
+    service = await start()
+    try:
+        await stop.wait()
+    finally:
+        await service.aclose()
+
+
+def run(start: Callable[[Mapping[str, str]], Awaitable[Service]], *, name: str) -> int:
+    """A service's main: `start` gets the environment; returns the exit code."""
+    configure(service=name, level=os.environ.get("LOG_LEVEL", "INFO"))
+    try:
+        asyncio.run(serve_until_stopped(lambda: start(os.environ)))
+    except (ConfigError, BabelcastError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    return 0

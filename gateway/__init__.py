@@ -1,0 +1,1 @@
+"""The WebSocket gateway: clients on one side, the services on the other."""

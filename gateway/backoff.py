@@ -1,0 +1,18 @@
+"""Waiting longer each time, with jitter, so that many who lost one server do not come back as one."""
+
+import asyncio
+import random
+
+FIRST_S, MOST_S = 0.2, 5.0
+
+
+class Backoff:
+    """Doubles from FIRST_S to MOST_S; each wait is between half and all of it."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_S
+
+    async def wait(self) -> None:
+        """Wait this time's turn."""
+        await asyncio.sleep(self._next_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        self._next_s = min(2 * self._next_s, MOST_S)

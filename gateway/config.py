@@ -1,0 +1,37 @@
+"""What a gateway can be told."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
+from babelcast.config import setting
+
+Positive = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Addresses, limits and timings of one gateway."""
+
+    host: str = setting("127.0.0.1", "Address to listen on.")
+    port: Port = setting(8080, "Port for HTTP and WebSocket; 0 for any.")
+    public_url: str = setting("", "Address that listeners are sent to; the request's own host when empty.")
+    data_dir: str = setting("var", "Directory of the local issuer's key.")
+    session_target: str = setting("127.0.0.1:50051", "Session service, host:port.")
+    transcription_target: str = setting("127.0.0.1:50052", "Transcription service, host:port.")
+    translation_target: str = setting("127.0.0.1:50053", "Translation service, host:port.")
+    max_audio_chunks_per_second: Positive = setting(10, "Audio chunks a speaker may send, average a second.")
+    audio_buffer_max_seconds: Positive = setting(
+        5, "Audio kept for a transcription that lags or is reopened, s."
+    )
+    rate_limit_heartbeats_per_min: Positive = setting(10, "Heartbeats a connection may send a minute.")
+    rate_limit_connection_attempts_per_min: Positive = setting(
+        1200, "Connections an address may open a minute."
+    )
+    heartbeat_interval_seconds: Positive = setting(30, "How often the gateway pings a client, s.")
+    heartbeat_timeout_seconds: Positive = setting(90, "Silence after which a client counts as gone, s.")
+    resume_window_seconds: Positive = setting(120, "How long a listener can catch up on what it missed, s.")
+    status_interval_seconds: Positive = setting(30, "How often a speaker is told the audience, s.")
+    drain_seconds: Positive = setting(20, "Longest time to let sentences finish when stopping, s.")

@@ -1,0 +1,308 @@
+"""One client: a visitor until it creates, joins or refreshes, then a speaker or a listener of one session."""
+
+import contextlib
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from msgspec import UNSET
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from babelcast.auth.verifier import Speaker as Identity
+from babelcast.errors import (
+    BabelcastError,
+    InternalError,
+    MessageTooLarge,
+    RateLimitExceeded,
+    Unauthorized,
+    UnauthorizedAction,
+)
+from babelcast.protocol import client_messages as ask
+from babelcast.protocol import codec
+from babelcast.protocol import server_messages as say
+from babelcast.session.v1 import session_pb2 as api
+from gateway import messages, permissions
+from gateway.desk import Desk
+from gateway.limits import TokenBucket
+from gateway.listener import Listener
+from gateway.outlet import Outlet
+from gateway.permissions import Role
+from gateway.speaker import Speaker
+
+MAX_TEXT_BYTES = 64 * 1024
+# Refusals a client may collect at once and a second; one that goes on beyond is cut off.
+FLOOD_BURST = 200
+FLOOD_RATE = 20.0
+FLOODING = 4429
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the upgrade request said; `identity` is set when it carried a good token."""
+
+    address: str
+    host: str
+    identity: Identity | None
+    query: Mapping[str, str]
+
+
+class Connection:
+    """Reads one client's frames, one at a time, and answers every one or says why not."""
+
+    def __init__(self, socket: ServerConnection, visit: Visit, desk: Desk) -> None:
+        self.connection_id = secrets.token_urlsafe(12)
+        self.outlet = Outlet(socket)
+        self._socket = socket
+        self._visit = visit
+        self._desk = desk
+        self._role: Speaker | Listener | None = None
+        now_s = desk.clock()
+        per_minute = desk.config.rate_limit_heartbeats_per_min
+        self._heartbeats = TokenBucket.full(rate=per_minute / 60, burst=per_minute, now_s=now_s)
+        self._refusals = TokenBucket.full(rate=FLOOD_RATE, burst=FLOOD_BURST, now_s=now_s)
+
+    async def run(self) -> None:
+        """Serve until the connection closes."""
+        try:
+            await self._enter_by_url()
+            async for frame in self._socket:
+                if isinstance(frame, bytes):
+                    await self._on_audio_frame(frame)
+                else:
+                    await self._on_text(frame)
+        except ConnectionClosed:
+            pass
+        finally:
+            await self._leave()
+
+    def require_refresh(self, *, refresh_by_ms: int) -> None:
+        """Ask the client to move to another gateway, if it holds anything here."""
+        if self._role is not None and self._role.room.ended is None:
+            self.outlet.send(
+                say.ConnectionRefreshRequired(
+                    session_id=self._role.room.session.session_id,
+                    role="speaker" if isinstance(self._role, Speaker) else "listener",
+                    refresh_by=refresh_by_ms,
+                    reason="draining",
+                    timestamp=self._desk.clock_ms(),
+                )
+            )
+
+    # frames
+
+    async def _enter_by_url(self) -> None:
+        fields: dict[str, object] = {key: value for key, value in self._visit.query.items() if key != "token"}
+        if "action" not in fields and "sessionId" in fields:
+            fields["action"] = "joinSession"
+        if fields.get("action") not in ("joinSession", "createSession"):
+            return
+        try:
+            message = codec.from_fields(fields)
+        except codec.Rejected as rejected:
+            self._refuse(rejected.error, action=rejected.action, request_id=rejected.request_id)
+        else:
+            await self._on_message(message)
+
+    async def _on_text(self, text: str) -> None:
+        if len(text) > MAX_TEXT_BYTES:
+            self._refuse(MessageTooLarge(size=len(text), limit=MAX_TEXT_BYTES), action="")
+            return
+        try:
+            message = codec.decode_client(text)
+        except codec.Rejected as rejected:
+            self._refuse(rejected.error, action=rejected.action, request_id=rejected.request_id)
+        else:
+            await self._on_message(message)
+
+    async def _on_audio_frame(self, pcm: bytes) -> None:
+        try:
+            self._permit(ask.SendAudio, "sendAudio", "")
+            if not isinstance(self._role, Speaker):
+                raise UnauthorizedAction("sendAudio", self._role_name)
+            await self._role.audio(pcm)
+        except BabelcastError as error:
+            self._refuse(error, action="sendAudio")
+
+    async def _on_message(self, message: ask.AnyClientMessage) -> None:
+        action = str(message.__struct_config__.tag)
+        try:
+            self._permit(type(message), action, getattr(message, "session_id", ""))
+            await self._act(message)
+        except BabelcastError as error:
+            self._refuse(error, action=action, request_id=message.request_id)
+        except ConnectionClosed:
+            raise
+        except Exception:
+            correlation_id = secrets.token_hex(8)
+            log.exception("message failed", extra={"action": action, "correlation_id": correlation_id})
+            self._refuse(
+                InternalError(),
+                action=action,
+                request_id=message.request_id,
+                correlation_id=correlation_id,
+            )
+
+    async def _act(self, message: ask.AnyClientMessage) -> None:
+        match message:
+            case ask.CreateSession():
+                await self._create(message)
+            case ask.JoinSession():
+                await self._join(message)
+            case ask.RefreshConnection():
+                await self._refresh(message)
+            case ask.Heartbeat():
+                self._heartbeat(message)
+            case ask.ListLanguages():
+                await self._list_languages(message)
+            case ask.GetSessionStatus():
+                await self._status(message)
+            case _:
+                if self._role is None:
+                    raise UnauthorizedAction(str(message.__struct_config__.tag), self._role_name)
+                await self._role.act(message)
+
+    # roles
+
+    @property
+    def _role_name(self) -> Role:
+        if self._role is None:
+            return Role.NONE
+        return Role.SPEAKER if isinstance(self._role, Speaker) else Role.LISTENER
+
+    def _permit(self, kind: type[ask.AnyClientMessage], action: str, named_session: str) -> None:
+        room = self._role.room if self._role is not None else None
+        permissions.check(
+            kind,
+            action=action,
+            role=self._role_name,
+            own_session=room.session.session_id if room is not None else "",
+            named_session=named_session,
+            ended=room is not None and room.ended is not None,
+        )
+
+    async def _identity(self, token: str) -> Identity:
+        if self._visit.identity is not None:
+            return self._visit.identity
+        if not token:
+            raise Unauthorized("A speaker needs a token.")
+        return await self._desk.verifier.verify(token)
+
+    async def _create(self, message: ask.CreateSession) -> None:
+        identity = await self._identity(message.token)
+        await self._give_up_role()
+        self._role = await Speaker.create(
+            self._desk,
+            message,
+            subject=identity.subject,
+            connection_id=self.connection_id,
+            outlet=self.outlet,
+            host=self._visit.host,
+        )
+
+    async def _join(self, message: ask.JoinSession) -> None:
+        await self._give_up_role()
+        try:
+            self._role = await Listener.join(
+                self._desk,
+                message,
+                address=self._visit.address,
+                connection_id=self.connection_id,
+                outlet=self.outlet,
+            )
+        except BabelcastError:
+            await self._disconnect()
+            raise
+
+    async def _refresh(self, message: ask.RefreshConnection) -> None:
+        await self._give_up_role()
+        taken = await self._desk.sessions.refresh(
+            api.RefreshConnectionRequest(
+                session_id=message.session_id,
+                connection_id=self.connection_id,
+                resume_token=message.resume_token,
+            )
+        )
+        if taken.role == api.ROLE_SPEAKER:
+            self._role = await Speaker.take_over(
+                self._desk,
+                taken,
+                request_id=message.request_id,
+                connection_id=self.connection_id,
+                outlet=self.outlet,
+            )
+        else:
+            self._role = await Listener.take_over(
+                self._desk, message, taken, connection_id=self.connection_id, outlet=self.outlet
+            )
+
+    async def _give_up_role(self) -> None:
+        if self._role is not None:
+            role, self._role = self._role, None
+            await role.leave()
+            await self._disconnect()
+
+    async def _leave(self) -> None:
+        role, self._role = self._role, None
+        if role is not None:
+            await role.leave()
+            await self._disconnect()
+        await self.outlet.aclose()
+
+    async def _disconnect(self) -> None:
+        # the service's own timers end what it never hears of
+        with contextlib.suppress(BabelcastError):
+            await self._desk.sessions.disconnect(self.connection_id)
+
+    # answers that need no role
+
+    def _heartbeat(self, message: ask.Heartbeat) -> None:
+        wait_s = self._heartbeats.take(self._desk.clock())
+        if wait_s:
+            raise RateLimitExceeded("heartbeats", retry_after_s=wait_s)
+        now_ms = self._desk.clock_ms()
+        self.outlet.send(
+            say.HeartbeatAck(
+                server_time=now_ms,
+                timestamp=int(message.timestamp) if message.timestamp is not None else now_ms,
+                request_id=message.request_id or UNSET,
+            )
+        )
+
+    async def _list_languages(self, message: ask.ListLanguages) -> None:
+        self.outlet.send(
+            say.Languages(
+                source=await self._desk.languages.sources(),
+                targets=await self._desk.languages.targets(),
+                request_id=message.request_id or UNSET,
+                timestamp=self._desk.clock_ms(),
+            )
+        )
+
+    async def _status(self, message: ask.GetSessionStatus) -> None:
+        if self._role is None:
+            raise UnauthorizedAction("getSessionStatus", self._role_name)
+        session = await self._desk.sessions.get(self._role.room.session.session_id)
+        self.outlet.send(
+            messages.session_status(
+                session, reason="requested", now_ms=self._desk.clock_ms(), request_id=message.request_id
+            )
+        )
+
+    def _refuse(
+        self, error: BabelcastError, *, action: str, request_id: str = "", correlation_id: str = ""
+    ) -> None:
+        self.outlet.send(
+            messages.error(
+                error,
+                action=action,
+                request_id=request_id,
+                correlation_id=correlation_id,
+                now_ms=self._desk.clock_ms(),
+            )
+        )
+        if self._refusals.take(self._desk.clock()):
+            self.outlet.close_soon(FLOODING, "flooding")

@@ -1,0 +1,265 @@
+"""From the bus to this gateway's listeners: one subscription a topic, one encoding a kind of listener."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from babelcast.bus.base import Bus, SlowSubscriber, Topic
+from babelcast.event.v1.event_pb2 import Broadcast
+from babelcast.protocol import client_messages as ask
+from babelcast.protocol import codec
+from babelcast.protocol.server_messages import ServerMessage
+from gateway import messages
+from gateway.outlet import Outlet, binary_frame, text_frame
+
+WRITES_PER_TURN = 20  # between turns of the loop, so that a large audience does not hold up the speakers
+DRAINED_WITHIN_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """One listener and how it wants to be served."""
+
+    outlet: Outlet
+    audio: ask.AudioChoice = "pcm"
+    delivery: ask.DeliveryChoice = "json"
+    captions: ask.CaptionChoice = "partial"
+    playing: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the seats of a topic want made."""
+
+    voice: bool
+    opus: bool
+
+
+@dataclass(slots=True)
+class Encodings:
+    """One broadcast's frames, each made when the first seat needs it."""
+
+    broadcast: Broadcast
+    now_ms: int
+    _frames: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    def frame_for(self, seat: Seat) -> tuple[bytes, float] | None:
+        """The frame this seat gets and its seconds of voice; None when it does not want it."""
+        kind = self.broadcast.WhichOneof("payload")
+        if kind == "audio":
+            if seat.audio == "none" or not seat.playing:
+                return None
+            return self._frame((seat.audio, seat.delivery)), self.broadcast.audio.duration_ms / 1000
+        if kind == "caption" and not self.broadcast.caption.is_final and seat.captions == "final":
+            return None
+        if kind == "transcript" and not self.broadcast.transcript.is_final and seat.captions == "final":
+            return None
+        return self._frame(("", "")), 0.0
+
+    def _frame(self, encoding: tuple[str, str]) -> bytes:
+        frame = self._frames.get(encoding)
+        if frame is None:
+            frame = self._frames[encoding] = encode(self.broadcast, *encoding, now_ms=self.now_ms)
+        return frame
+
+
+def encode(broadcast: Broadcast, audio: str, delivery: str, *, now_ms: int) -> bytes:
+    """A broadcast as a whole WebSocket frame."""
+    kind = broadcast.WhichOneof("payload")
+    message: ServerMessage
+    if kind == "audio":
+        inline = delivery != "binary"
+        message, sound = messages.translated_audio(
+            broadcast.language, broadcast.audio, opus=audio == "opus", inline=inline, now_ms=now_ms
+        )
+        if not inline:
+            return binary_frame(codec.pack_binary(codec.encode_server(message), sound))
+    elif kind == "caption":
+        message = messages.caption(broadcast.language, broadcast.caption, now_ms=now_ms)
+    elif kind == "transcript":
+        message = messages.transcript(broadcast.transcript, now_ms=now_ms)
+    else:
+        message = messages.service_notice(broadcast.language, broadcast.notice, now_ms=now_ms)
+    return text_frame(codec.encode_server(message))
+
+
+class Relay:
+    """The seats of one topic, fed from one subscription."""
+
+    def __init__(self, topic: Topic, bus: Bus, clock_ms: Callable[[], int]) -> None:
+        self.topic = topic
+        self.seats: dict[Seat, None] = {}
+        self.joining = 0
+        self.last_sequence = 0
+        self._bus = bus
+        self._clock_ms = clock_ms
+        self._advanced = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def opened(self) -> None:
+        """Wait until the subscription is there. Raises: ServiceUnavailable."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"relay-{self.topic.language}")
+        await asyncio.shield(self._opened)
+
+    async def aclose(self) -> None:
+        """End the subscription."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if not self._opened.done():
+            self._opened.cancel()
+
+    async def drained(self) -> None:
+        """Wait until the topic has ended and all of it was handed over."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=DRAINED_WITHIN_S)
+
+    async def catch_up(self) -> None:
+        """Wait until everything spoken so far was handed over; bounded."""
+        published = await self._bus.last_sequence(self.topic)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAINED_WITHIN_S):
+                while self.last_sequence < published:
+                    self._advanced.clear()
+                    await self._advanced.wait()
+
+    async def missed(self, *, after_sequence: int) -> list[Broadcast]:
+        """What is kept of what came after a voice message, up to where this relay stands."""
+        missed: list[Broadcast] = []
+        for broadcast in await self._bus.history(self.topic, after_sequence=after_sequence):
+            if broadcast.HasField("audio") and broadcast.audio.sequence > self.last_sequence:
+                break
+            missed.append(broadcast)
+        return missed
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._follow()
+                return
+            except SlowSubscriber:
+                log.warning("relay fell behind and starts again", extra={"listeners": len(self.seats)})
+
+    async def _follow(self) -> None:
+        with contextlib.closing(await self._bus.subscribe(self.topic)) as subscription:
+            if self._opened.done():  # again: first what was missed; what comes twice is told by its number
+                for broadcast in await self._bus.history(self.topic, after_sequence=self.last_sequence):
+                    await self._deliver(broadcast)
+            else:
+                self.last_sequence = await self._bus.last_sequence(self.topic)
+                self._opened.set_result(None)
+            async for broadcast in subscription:
+                await self._deliver(broadcast)
+
+    async def _deliver(self, broadcast: Broadcast) -> None:
+        if broadcast.HasField("audio"):
+            if broadcast.audio.sequence <= self.last_sequence:
+                return
+            self.last_sequence = broadcast.audio.sequence
+        encodings = Encodings(broadcast, self._clock_ms())
+        for count, seat in enumerate(tuple(self.seats), start=1):
+            _hand_over(encodings, seat)
+            if count % WRITES_PER_TURN == 0:
+                await asyncio.sleep(0)
+        self._advanced.set()
+
+
+class Hub:
+    """Every listener of this gateway, by topic."""
+
+    def __init__(self, bus: Bus, *, clock_ms: Callable[[], int]) -> None:
+        self._bus = bus
+        self._clock_ms = clock_ms
+        self._relays: dict[Topic, Relay] = {}
+
+    async def attach(
+        self,
+        topic: Topic,
+        seat: Seat,
+        *,
+        greet: Callable[[int], ServerMessage],
+        after_sequence: int | None = None,
+    ) -> None:
+        """Seat a listener: first `greet` with the number of the last voice message, then what it missed
+        after `after_sequence` as far as it is kept, then everything from now on, each once.
+
+        Raises: ServiceUnavailable.
+        """
+        relay = self._relays.get(topic)
+        if relay is None:
+            relay = self._relays[topic] = Relay(topic, self._bus, self._clock_ms)
+        relay.joining += 1
+        try:
+            await relay.opened()
+            missed = [] if after_sequence is None else await relay.missed(after_sequence=after_sequence)
+        finally:
+            relay.joining -= 1
+        # nothing is awaited from here on, so nothing can come between or twice
+        seat.outlet.send(greet(relay.last_sequence))
+        now_ms = self._clock_ms()
+        for broadcast in missed:
+            _hand_over(Encodings(broadcast, now_ms), seat)
+        relay.seats[seat] = None
+
+    async def detach(self, topic: Topic, seat: Seat) -> None:
+        """Take a listener out; the last one takes the subscription along."""
+        relay = self._relays.get(topic)
+        if relay is None:
+            return
+        relay.seats.pop(seat, None)
+        if not relay.seats and not relay.joining:
+            del self._relays[topic]
+            await relay.aclose()
+
+    def demand(self, topic: Topic) -> Demand:
+        """What the listeners of a topic on this gateway want made."""
+        relay = self._relays.get(topic)
+        wanted = {seat.audio for seat in relay.seats} if relay else set()
+        return Demand(voice=bool(wanted - {"none"}), opus="opus" in wanted)
+
+    def last_sequence(self, topic: Topic) -> int:
+        """The number of the last voice message handed to a topic's listeners here."""
+        relay = self._relays.get(topic)
+        return relay.last_sequence if relay else 0
+
+    def seats(self, session_id: str) -> Iterator[Seat]:
+        """The listeners of a session on this gateway."""
+        for topic, relay in self._relays.items():
+            if topic.session_id == session_id:
+                yield from relay.seats
+
+    async def tell(self, session_id: str, message: ServerMessage) -> None:
+        """Tell every listener of a session on this gateway."""
+        frame = text_frame(codec.encode_server(message))
+        for count, seat in enumerate(tuple(self.seats(session_id)), start=1):
+            seat.outlet.write(frame)
+            if count % WRITES_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def drained(self, session_id: str) -> None:
+        """Wait until the listeners of an ended session were handed everything; bounded."""
+        ending = [relay.drained() for topic, relay in self._relays.items() if topic.session_id == session_id]
+        await asyncio.gather(*ending)
+
+    async def catch_up(self) -> None:
+        """Wait until all listeners were handed what was spoken so far; bounded."""
+        await asyncio.gather(*(relay.catch_up() for relay in self._relays.values()))
+
+    async def aclose(self) -> None:
+        """End every subscription."""
+        relays, self._relays = list(self._relays.values()), {}
+        for relay in relays:
+            await relay.aclose()
+
+
+def _hand_over(encodings: Encodings, seat: Seat) -> None:
+    made = encodings.frame_for(seat)
+    if made is not None:
+        frame, audio_s = made
+        seat.outlet.write(frame, audio_s=audio_s)

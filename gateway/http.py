@@ -1,0 +1,76 @@
+"""Plain HTTP on the WebSocket's port: health, the local issuer's keys, and where to go from here. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import msgspec
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from babelcast.auth.local_issuer import JWKS_PATH, LocalIssuer
+
+WELCOME = """Babelcast: live speech translation.
+
+Listen:  babelcast listen CODE --to es
+Speak:   babelcast speak talk.wav --from en
+Or open a WebSocket here and send JSON.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP answer."""
+
+    status: HTTPStatus
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+    def response(self) -> Response:
+        """As the server sends it."""
+        headers = Headers(
+            {
+                "Content-Type": self.content_type,
+                "Content-Length": str(len(self.body)),
+                "Cache-Control": "no-store",
+                "X-Content-Type-Options": "nosniff",
+                "Connection": "close",
+            }
+        )
+        return Response(self.status.value, self.status.phrase, headers, self.body)
+
+
+class Site:
+    """The pages of this gateway. `ready` says whether it takes new connections."""
+
+    def __init__(self, *, issuer: LocalIssuer | None, ready: Callable[[], bool]) -> None:
+        self._issuer = issuer
+        self._ready = ready
+
+    def answer(self, path: str) -> Answer:
+        """The page at `path` (no query)."""
+        match path:
+            case "/":
+                return Answer(HTTPStatus.OK, WELCOME.encode())
+            case "/healthz":
+                return Answer(HTTPStatus.OK, b"alive\n")
+            case "/readyz" if self._ready():
+                return Answer(HTTPStatus.OK, b"ready\n")
+            case "/readyz":
+                return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n")
+            case _ if path == JWKS_PATH and self._issuer is not None:
+                keys = msgspec.json.encode(self._issuer.jwks())
+                return Answer(HTTPStatus.OK, keys, "application/json")
+            case _:
+                return Answer(HTTPStatus.NOT_FOUND, b"There is nothing here.\n")
+
+
+def wants_upgrade(request: Request) -> bool:
+    """Whether a request asks for a WebSocket."""
+    return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
+
+
+def bearer(request: Request) -> str:
+    """The token of the Authorization header; "" when there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,0 +1,126 @@
+"""The one way out to a client: frames in order, nobody waiting for a slow socket."""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+
+from babelcast.protocol import codec
+from babelcast.protocol.server_messages import ServerMessage
+
+MAX_WAITING_AUDIO_S = 10.0
+MAX_WAITING_BYTES = 4 * 1024 * 1024
+STUCK_AFTER_S = 30.0
+CLOSE_WITHIN_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def text_frame(data: bytes) -> bytes:
+    """A whole WebSocket text frame; no extension, as servers send it (unmasked)."""
+    return Frame(Opcode.TEXT, data).serialize(mask=False)
+
+
+def binary_frame(data: bytes) -> bytes:
+    """A whole WebSocket binary frame."""
+    return Frame(Opcode.BINARY, data).serialize(mask=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    frame: bytes
+    audio_s: float
+
+
+class Outlet:
+    """Writes whole frames to one client.
+
+    Fast path: the frame goes straight to the transport while that accepts more. Otherwise it waits here, in
+    order. Policy: above MAX_WAITING_AUDIO_S of waiting voice whole utterances go, oldest first, and count in
+    `dropped`; a client that takes nothing for STUCK_AFTER_S, or makes MAX_WAITING_BYTES wait, is cut off.
+    """
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self.dropped = 0
+        self._connection = connection
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_audio_s = 0.0
+        self._waiting_bytes = 0
+        self._flusher: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
+
+    def send(self, message: ServerMessage) -> None:
+        """Send a message; it is never dropped while the client is there."""
+        self.write(text_frame(codec.encode_server(message)))
+
+    def write(self, frame: bytes, *, audio_s: float = 0.0) -> None:
+        """Send a whole frame; one with `audio_s` seconds of voice may be dropped for a slow client."""
+        if self._connection.state is not State.OPEN:
+            return
+        if not self._waiting and not self._connection.paused:
+            self._connection.transport.write(frame)
+            return
+        self._waiting.append(_Waiting(frame, audio_s))
+        self._waiting_audio_s += audio_s
+        self._waiting_bytes += len(frame)
+        self._drop_excess()
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush(), name="outlet-flush")
+
+    def close_soon(self, code: int, reason: str) -> None:
+        """Close the connection after what is waiting, without making the caller wait; idempotent."""
+        if self._closer is None:
+            self._closer = asyncio.create_task(self._close(code, reason), name="outlet-close")
+
+    async def aclose(self) -> None:
+        """Let go of a connection that is gone."""
+        self._waiting.clear()
+        for task in (self._flusher, self._closer):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+
+    async def _close(self, code: int, reason: str) -> None:
+        if self._flusher is not None:
+            await asyncio.wait([self._flusher], timeout=CLOSE_WITHIN_S)
+        await self._connection.close(code, reason)
+
+    def _drop_excess(self) -> None:
+        while self._waiting_audio_s > MAX_WAITING_AUDIO_S:
+            oldest = next(entry for entry in self._waiting if entry.audio_s)
+            self._waiting.remove(oldest)
+            self._forget(oldest)
+            self.dropped += 1
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            self._cut("too much waiting")
+
+    def _forget(self, entry: _Waiting) -> None:
+        self._waiting_audio_s -= entry.audio_s
+        self._waiting_bytes -= len(entry.frame)
+
+    def _cut(self, why: str) -> None:
+        log.warning("slow client cut off", extra={"why": why, "dropped": self.dropped})
+        self._waiting.clear()
+        self._waiting_audio_s, self._waiting_bytes = 0.0, 0
+        self._connection.transport.abort()
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                try:
+                    async with asyncio.timeout(STUCK_AFTER_S):
+                        await self._connection.drain()
+                except TimeoutError:
+                    self._cut("stuck")
+                    return
+                while self._waiting and not self._connection.paused:
+                    entry = self._waiting.popleft()
+                    self._forget(entry)
+                    if self._connection.state is State.OPEN:
+                        self._connection.transport.write(entry.frame)
+        finally:
+            self._flusher = None

@@ -1,0 +1,156 @@
+"""The way of one talk, held by its owner.
+
+    feed() ─▶ Transcribing ─▶ results ─▶ Translating ─▶ Publisher ─▶ bus
+                                 └─────────────────────▶ Publisher ─▶ speaker, and bus (source language)
+
+What was sent and not answered is kept by each half and sent again when its stream breaks, so nothing is lost;
+what was answered is known by its segment number, so nothing comes twice.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from babelcast.bus.base import Bus, Topic
+from babelcast.event.v1 import event_pb2 as event
+from babelcast.protocol.server_messages import ServerMessage
+from babelcast.session.v1 import session_pb2 as session_api
+from babelcast.transcription.v1 import transcription_pb2 as transcription_api
+from gateway import messages
+from gateway.fanout import Demand
+from gateway.publisher import Publisher
+from gateway.sentences import OpenSegment, Sentence
+from gateway.streams import Stations, TranscriptionStream
+from gateway.transcribing import Transcribing
+from gateway.translating import Translating
+
+
+class Pipeline:
+    """One talk. `start` it, `feed` it, then `finish` (lets open sentences through) or `aclose` (does not)."""
+
+    def __init__(
+        self,
+        session: session_api.Session,
+        *,
+        stations: Stations,
+        bus: Bus,
+        demand: Callable[[Topic], Demand],
+        tell_speaker: Callable[[ServerMessage], None],
+        clock_ms: Callable[[], int],
+        buffer_s: int,
+    ) -> None:
+        """`session` is kept current by the caller; `demand` says what listeners of a topic want made."""
+        self._session = session
+        self._tell_speaker = tell_speaker
+        self._clock_ms = clock_ms
+        self._open_segment = OpenSegment()
+        self._publisher = Publisher(session, bus=bus, tell_speaker=tell_speaker, clock_ms=clock_ms)
+        self._transcribing = Transcribing(
+            session,
+            stations=stations,
+            on_result=self._on_result,
+            on_quality=self._on_quality,
+            on_state=self._on_transcription_state,
+            clock_ms=clock_ms,
+            buffer_s=buffer_s,
+        )
+        self._translating = Translating(
+            session, stations=stations, publisher=self._publisher, demand=demand, clock_ms=clock_ms
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def dropped_chunks(self) -> int:
+        """Chunks lost because transcription did not keep up."""
+        return self._transcribing.dropped_chunks
+
+    def start(self, stream: TranscriptionStream) -> "asyncio.Task[None]":
+        """Go, with a transcription stream that has started; returns the task that ends with the talk."""
+        self._task = asyncio.create_task(self._run(stream), name=f"pipeline-{self._session.session_id}")
+        return self._task
+
+    def feed(self, pcm: bytes) -> None:
+        """Take 16 kHz audio from the speaker; never waits."""
+        self._transcribing.feed(pcm)
+
+    async def edit(self, segment: int, text: str) -> None:
+        """Correct a sentence everywhere; it is shown again, not spoken again.
+
+        Raises: InvalidParameter when there is no such sentence any more.
+        """
+        sentence = await self._translating.revise(segment, text)
+        await self._publisher.transcript(
+            event.Transcript(
+                segment=sentence.segment,
+                revision=sentence.revision,
+                text=text,
+                stable_text=text,
+                is_final=True,
+                stability=1.0,
+                start_ms=sentence.start_ms,
+                end_ms=sentence.end_ms,
+            )
+        )
+
+    async def finish(self, *, timeout_s: float) -> bool:
+        """No more audio: let what was said go through; False when it took longer than `timeout_s`."""
+        self._transcribing.close()
+        if self._task is None:
+            return True
+        _, late = await asyncio.wait([self._task], timeout=timeout_s)
+        await self.aclose()
+        return not late
+
+    async def aclose(self) -> None:
+        """Stop at once; idempotent."""
+        self._transcribing.close()
+        self._translating.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self, stream: TranscriptionStream) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._translating.run(), name="translating")
+            await self._transcribing.run(stream)
+            self._translating.close()
+
+    async def _on_result(self, result: transcription_api.TranscriptResult) -> None:
+        revision = self._open_segment.show(result)
+        if revision is None:
+            return
+        await self._publisher.transcript(
+            event.Transcript(
+                segment=result.segment,
+                revision=revision,
+                text=result.text,
+                stable_text=result.stable_text,
+                is_final=result.is_final,
+                stability=result.stability,
+                start_ms=result.start_ms,
+                end_ms=result.end_ms,
+            )
+        )
+        if result.is_final:
+            await self._translating.final(self._sentence(result, revision))
+        elif result.stable_text:
+            self._translating.partial(result.segment, revision, result.stable_text)
+
+    def _sentence(self, result: transcription_api.TranscriptResult, revision: int) -> Sentence:
+        spoken_end_ms = self._transcribing.timeline.arrival_ms(result.end_ms)
+        return Sentence(
+            segment=result.segment,
+            revision=revision,
+            text=result.text,
+            dynamics=result.dynamics,
+            spoken_end_ms=spoken_end_ms,
+            transcribed_ms=self._clock_ms() - spoken_end_ms,
+            start_ms=result.start_ms,
+            end_ms=result.end_ms,
+        )
+
+    def _on_quality(self, change: transcription_api.QualityEvent) -> None:
+        self._tell_speaker(messages.quality(change, now_ms=self._clock_ms()))
+
+    async def _on_transcription_state(self, working: bool) -> None:
+        languages = list(self._session.audience.languages)
+        await self._publisher.notice("transcription", languages, degraded=not working)

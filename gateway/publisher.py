@@ -1,0 +1,83 @@
+"""The one writer of a session: captions, voices, their numbers and notices, to the bus and the speaker."""
+
+from collections.abc import Callable, Iterable
+
+from babelcast.bus.base import Bus, Topic
+from babelcast.event.v1 import event_pb2 as event
+from babelcast.protocol.server_messages import ServerMessage
+from babelcast.session.v1 import session_pb2 as session_api
+from gateway import messages
+
+
+class Publisher:
+    """Publishes for one session. Only its owner has one, so numbers run without gaps."""
+
+    def __init__(
+        self,
+        session: session_api.Session,
+        *,
+        bus: Bus,
+        tell_speaker: Callable[[ServerMessage], None],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        """`session` is kept current by the caller."""
+        self._session = session
+        self._bus = bus
+        self._tell_speaker = tell_speaker
+        self._clock_ms = clock_ms
+        self._sequences: dict[str, int] = {}
+        self._degraded: set[tuple[str, str]] = set()
+
+    @property
+    def source(self) -> str:
+        """The language spoken."""
+        return self._session.settings.source_language
+
+    def targets(self) -> list[str]:
+        """The languages somebody listens in, but for the source."""
+        return sorted(set(self._session.audience.languages) - {self.source})
+
+    def topic(self, language: str) -> Topic:
+        """Where a language of this session is published."""
+        return Topic(self._session.session_id, language)
+
+    async def transcript(self, transcript: event.Transcript) -> None:
+        """Show the speaker, and those who listen in the source language."""
+        if not transcript.is_final and not self._session.settings.partial_results:
+            return
+        self._tell_speaker(messages.transcript(transcript, now_ms=self._clock_ms()))
+        if self.source in self._session.audience.languages:
+            await self._publish(self.source, event.Broadcast(transcript=transcript))
+
+    async def caption(self, language: str, caption: event.Caption) -> None:
+        """Show a language's listeners."""
+        await self._publish(language, event.Broadcast(caption=caption))
+
+    async def voice(self, language: str, spoken: event.TranslatedAudio) -> None:
+        """Speak to a language's listeners; gives it the next number."""
+        last = self._sequences.get(language)
+        if last is None:
+            last = await self._bus.last_sequence(self.topic(language))
+        spoken.sequence = self._sequences[language] = last + 1
+        await self._publish(language, event.Broadcast(audio=spoken))
+
+    async def notice(self, component: str, languages: Iterable[str], *, degraded: bool) -> None:
+        """Tell once that a station failed for a language, and once that it works again."""
+        for language in languages:
+            key = (component, language)
+            if degraded == (key in self._degraded):
+                continue
+            (self._degraded.add if degraded else self._degraded.discard)(key)
+            notice = event.ServiceNotice(
+                component=component,
+                degraded=degraded,
+                message=f"The {component} is {'interrupted and being restored' if degraded else 'back'}.",
+            )
+            self._tell_speaker(messages.service_notice(language, notice, now_ms=self._clock_ms()))
+            await self._publish(language, event.Broadcast(notice=notice))
+
+    async def _publish(self, language: str, broadcast: event.Broadcast) -> None:
+        broadcast.session_id = self._session.session_id
+        broadcast.language = language
+        broadcast.timestamp_ms = self._clock_ms()
+        await self._bus.publish(self.topic(language), broadcast)

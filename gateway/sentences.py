@@ -1,0 +1,118 @@
+"""The talk so far as its owner keeps it: what was said, and which languages still wait for it. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from babelcast.transcription.v1 import transcription_pb2 as transcription_api
+from babelcast.translation.v1 import translation_pb2 as translation_api
+
+REMEMBER = 500
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One language that still has to get a sentence."""
+
+    speak: bool
+    opus: bool
+    text: str | None = None  # once its caption was published
+    translated_ms: int = 0
+
+
+@dataclass(slots=True)
+class Sentence:
+    """One final segment. Times are epoch ms; `transcribed_ms` counts from `spoken_end_ms`."""
+
+    segment: int
+    revision: int
+    text: str
+    dynamics: transcription_api.Dynamics
+    spoken_end_ms: int
+    transcribed_ms: int
+    start_ms: int
+    end_ms: int
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+
+    def request(self) -> translation_api.Segment:
+        """What translation is asked for: the languages that still wait."""
+        return translation_api.Segment(
+            segment=self.segment,
+            revision=self.revision,
+            text=self.text,
+            is_final=True,
+            targets=[
+                translation_api.Target(language=language, speak=wait.speak, opus=wait.opus)
+                for language, wait in self.waiting.items()
+            ],
+            prosody=translation_api.Prosody(
+                volume_db=self.dynamics.volume_db,
+                rate=self.dynamics.rate,
+                emotion=self.dynamics.emotion,
+                intensity=self.dynamics.intensity,
+            ),
+        )
+
+
+class Sentences:
+    """The last REMEMBER final segments, by number; older ones are given up."""
+
+    def __init__(self) -> None:
+        self._by_segment: dict[int, Sentence] = {}
+
+    def __contains__(self, segment: object) -> bool:
+        return segment in self._by_segment
+
+    def add(self, sentence: Sentence) -> None:
+        """Remember a sentence."""
+        self._by_segment[sentence.segment] = sentence
+        while len(self._by_segment) > REMEMBER:
+            del self._by_segment[next(iter(self._by_segment))]
+
+    def get(self, segment: int) -> Sentence | None:
+        """A sentence that is remembered."""
+        return self._by_segment.get(segment)
+
+    def unanswered(self) -> Iterator[Sentence]:
+        """Sentences for which a language still waits, in order."""
+        return (sentence for sentence in tuple(self._by_segment.values()) if sentence.waiting)
+
+    def revise(self, segment: int, *, text: str, languages: Iterable[str]) -> Sentence | None:
+        """Correct a sentence; `languages` get it anew, those that still waited for its voice with it.
+
+        None when it is not remembered.
+        """
+        sentence = self._by_segment.get(segment)
+        if sentence is None:
+            return None
+        sentence.revision += 1
+        sentence.text = text
+        still = sentence.waiting
+        sentence.waiting = {
+            name: Waiting(speak=name in still and still[name].speak, opus=name in still and still[name].opus)
+            for name in {*languages, *still}
+        }
+        return sentence
+
+
+@dataclass(slots=True)
+class OpenSegment:
+    """The segment being spoken, as it was shown: revisions count up and stable text only grows.
+
+    A transcription stream that was reopened starts its own counting and may hear the words differently; what
+    listeners have been shown is kept here.
+    """
+
+    number: int = -1
+    revision: int = -1
+    stable_text: str = ""
+
+    def show(self, result: transcription_api.TranscriptResult) -> int | None:
+        """The revision to show `result` under; None when it would take back what was shown."""
+        if result.segment != self.number:
+            self.number, self.revision, self.stable_text = result.segment, -1, ""
+        if not result.is_final:
+            if not result.stable_text.startswith(self.stable_text):
+                return None
+            self.stable_text = result.stable_text
+        self.revision += 1
+        return self.revision

@@ -1,0 +1,227 @@
+"""The gateway: one port for HTTP and WebSocket, its connections, and their orderly end."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Self
+from urllib.parse import parse_qsl, urlsplit
+from weakref import WeakKeyDictionary
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from babelcast.auth.config import Trust
+from babelcast.auth.local_issuer import JWKS_PATH, LocalIssuer, local_trust
+from babelcast.auth.verifier import Speaker as Identity
+from babelcast.auth.verifier import open_verifier
+from babelcast.bus.base import Bus
+from babelcast.errors import BabelcastError, ServiceUnavailable
+from babelcast.rpc.client import open_channel
+from gateway.config import GatewayConfig
+from gateway.connection import Connection, Visit
+from gateway.desk import Desk, Languages
+from gateway.fanout import Hub
+from gateway.http import Answer, Site, bearer, wants_upgrade
+from gateway.limits import KeyedBuckets
+from gateway.rooms import Rooms
+from gateway.sessions import IDEMPOTENT, SERVICE, Sessions
+from gateway.streams import Stations
+
+WEBSOCKET_PATHS = ("/", "/ws", "/prod")
+# Frames up to this are answered with an error; above it the connection is closed with 1009.
+MAX_FRAME_BYTES = 2 * 1024 * 1024
+MAX_WAITING_FRAMES = 32
+BACKLOG = 1024
+
+log = logging.getLogger(__name__)
+
+
+def wall_clock_ms() -> int:
+    """Now, in ms since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Issuers:
+    """Whose tokens are good: a configured issuer's, or the local one's, whose keys this gateway serves."""
+
+    local: LocalIssuer | None = None
+    configured: Trust | None = None
+
+    def trust(self, port: int) -> Trust:
+        """What good tokens look like; local keys are fetched from this gateway like any other's.
+
+        Raises: ServiceUnavailable when there is no issuer.
+        """
+        if self.configured is not None:
+            return self.configured
+        if self.local is None:
+            raise ServiceUnavailable("No token issuer is configured.")
+        return local_trust(f"http://127.0.0.1:{port}{JWKS_PATH}")
+
+
+class Gateway:
+    """A running gateway. Made by `start`; ended by `aclose`, which drains it."""
+
+    def __init__(self, desk: Desk, site: Site, *, port: int) -> None:
+        self.port = port
+        self._desk = desk
+        self._site = site
+        self._connections: set[Connection] = set()
+        self._visits: WeakKeyDictionary[ServerConnection, Visit] = WeakKeyDictionary()
+        self._draining = False
+        per_minute = desk.config.rate_limit_connection_attempts_per_min
+        self._attempts = KeyedBuckets(rate=per_minute / 60, burst=per_minute)
+        self._resources = contextlib.AsyncExitStack()
+
+    @property
+    def ready(self) -> bool:
+        """Whether new connections are taken."""
+        return not self._draining
+
+    @classmethod
+    async def start(
+        cls, config: GatewayConfig, *, bus: Bus, issuers: Issuers, clock: Callable[[], float] = time.monotonic
+    ) -> Self:
+        """Listen and serve.
+
+        Raises: ServiceUnavailable when the address is taken or there is no issuer.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            listening = _listen(config.host, config.port)
+            stack.callback(listening.close)
+            port: int = listening.getsockname()[1]
+            sessions_channel = open_channel(config.session_target, service=SERVICE, idempotent=IDEMPOTENT)
+            transcription_channel = open_channel(config.transcription_target)
+            translation_channel = open_channel(config.translation_target)
+            for channel in (sessions_channel, transcription_channel, translation_channel):
+                stack.push_async_callback(channel.close)
+            verifier = await stack.enter_async_context(open_verifier(issuers.trust(port)))
+            sessions = Sessions(sessions_channel)
+            stations = Stations(transcription_channel, translation_channel)
+            hub = Hub(bus, clock_ms=wall_clock_ms)
+            stack.push_async_callback(hub.aclose)
+            rooms = Rooms(sessions, hub, bus, clock_ms=wall_clock_ms)
+            stack.push_async_callback(rooms.aclose)
+            desk = Desk(
+                config=config,
+                verifier=verifier,
+                sessions=sessions,
+                stations=stations,
+                languages=Languages(stations, clock=clock),
+                bus=bus,
+                hub=hub,
+                rooms=rooms,
+                clock_ms=wall_clock_ms,
+                clock=clock,
+            )
+            gateway = cls(desk, Site(issuer=issuers.local, ready=lambda: gateway.ready), port=port)
+            follower = asyncio.create_task(rooms.follow(), name="follow-sessions")
+            stack.push_async_callback(_cancel, follower)
+            server = await gateway._serve(listening)
+            stack.push_async_callback(_close_server, server)
+            gateway._resources = stack.pop_all()
+        log.info("gateway listens", extra={"port": gateway.port})
+        return gateway
+
+    async def drain(self) -> None:
+        """Take no new connections, ask clients to move, and let what was said go through; bounded."""
+        if self._draining:
+            return
+        self._draining = True
+        budget_s = self._desk.config.drain_seconds
+        refresh_by_ms = self._desk.clock_ms() + 1000 * budget_s
+        for connection in tuple(self._connections):
+            connection.require_refresh(refresh_by_ms=refresh_by_ms)
+        pipelines = [room.pipeline for room in self._desk.rooms if room.pipeline is not None]
+        await asyncio.gather(*(pipeline.finish(timeout_s=budget_s) for pipeline in pipelines))
+        await self._desk.hub.catch_up()
+
+    async def aclose(self) -> None:
+        """Drain and stop; idempotent."""
+        await self.drain()
+        await self._resources.aclose()
+
+    async def _serve(self, listening: socket.socket) -> Server:
+        config = self._desk.config
+        return await serve(
+            self._on_connection,
+            sock=listening,
+            process_request=self._on_request,
+            compression=None,
+            max_size=MAX_FRAME_BYTES,
+            max_queue=MAX_WAITING_FRAMES,
+            ping_interval=config.heartbeat_interval_seconds,
+            ping_timeout=max(1, config.heartbeat_timeout_seconds - config.heartbeat_interval_seconds),
+            logger=_websocket_logger(),
+            server_header=None,
+        )
+
+    async def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        path = urlsplit(request.path).path
+        if not wants_upgrade(request):
+            return self._site.answer(path).response()
+        if path not in WEBSOCKET_PATHS:
+            return Answer(HTTPStatus.NOT_FOUND, b"There is nothing here.\n").response()
+        if self._draining:
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n").response()
+        visit_or_refusal = await self._visit(connection, request)
+        if isinstance(visit_or_refusal, Answer):
+            return visit_or_refusal.response()
+        self._visits[connection] = visit_or_refusal
+        return None
+
+    async def _visit(self, connection: ServerConnection, request: Request) -> Visit | Answer:
+        address = str(connection.remote_address[0])
+        if self._attempts.take(address, self._desk.clock()):
+            return Answer(HTTPStatus.TOO_MANY_REQUESTS, b"Too many connections.\n")
+        query = dict(parse_qsl(urlsplit(request.path).query))
+        token = bearer(request) or query.get("token", "")
+        identity: Identity | None = None
+        if token:
+            try:
+                identity = await self._desk.verifier.verify(token)
+            except ServiceUnavailable:
+                return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"Tokens cannot be checked right now.\n")
+            except BabelcastError as error:
+                return Answer(HTTPStatus.UNAUTHORIZED, f"{error.code}: {error.message}\n".encode())
+        host = request.headers.get("Host", "") or f"127.0.0.1:{self.port}"
+        return Visit(address=address, host=host, identity=identity, query=query)
+
+    async def _on_connection(self, socket_connection: ServerConnection) -> None:
+        connection = Connection(socket_connection, self._visits.pop(socket_connection), self._desk)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ServiceUnavailable(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+
+
+def _websocket_logger() -> logging.Logger:
+    # At DEBUG it would log request lines, tokens in URLs included; at INFO one line a connection.
+    logger = logging.getLogger("gateway.websockets")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
+async def _close_server(server: Server) -> None:
+    server.close(close_connections=True, code=1001, reason="the gateway is draining")
+    await server.wait_closed()
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])

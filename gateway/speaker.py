@@ -1,0 +1,354 @@
+"""A connection whose role is speaker."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from msgspec import UNSET
+
+from babelcast.errors import BabelcastError, InvalidParameter, RateLimitExceeded, ServiceUnavailable
+from babelcast.protocol import client_messages as ask
+from babelcast.protocol import codec
+from babelcast.protocol import server_messages as say
+from babelcast.session.v1 import session_pb2 as api
+from gateway import messages
+from gateway.desk import Desk
+from gateway.ingest import Ingest
+from gateway.limits import TokenBucket
+from gateway.outlet import Outlet
+from gateway.pipeline import Pipeline
+from gateway.rooms import Room
+from gateway.streams import TranscriptionStream
+from gateway.transcribing import stream_config
+
+FINISH_WITHIN_S = 15.0
+ACK_EVERY_S = 1.0
+# A sound card's clock may run this much fast without its speaker losing words.
+CLOCK_TOLERANCE = 1.1
+MS_PER_S = 1000
+
+log = logging.getLogger(__name__)
+
+
+class Speaker:
+    """The speaker's side of a session on this connection."""
+
+    def __init__(self, desk: Desk, room: Room, *, connection_id: str, outlet: Outlet) -> None:
+        self.connection_id = connection_id
+        self.room = room
+        self._desk = desk
+        self._outlet = outlet
+        self._ingest = Ingest()
+        rate = desk.config.max_audio_chunks_per_second
+        self._chunk_rate = TokenBucket.full(rate=rate * CLOCK_TOLERANCE, burst=2 * rate, now_s=desk.clock())
+        self._chunks = 0
+        self._received_ms = 0.0
+        self._acked_s = float("-inf")
+        self._end_request_id = ""
+        self._periodic: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def create(
+        cls,
+        desk: Desk,
+        message: ask.CreateSession,
+        *,
+        subject: str,
+        connection_id: str,
+        outlet: Outlet,
+        host: str,
+    ) -> "Speaker":
+        """Make a session. A place in transcription comes first, so that no session is made without one.
+
+        Raises: BabelcastError.
+        """
+        settings = await _settings(desk, message)
+        stream = await desk.stations.transcribe(stream_config(settings))
+        try:
+            created = await desk.sessions.create(
+                api.CreateSessionRequest(
+                    request_id=f"{connection_id}:{message.request_id}"[:64],
+                    speaker_id=subject,
+                    connection_id=connection_id,
+                    settings=settings,
+                )
+            )
+        except BaseException:
+            stream.cancel()
+            raise
+        speaker = cls._enter(desk, created.session, connection_id=connection_id, outlet=outlet)
+        outlet.send(_session_created(created, message, connection_id=connection_id, host=host, desk=desk))
+        speaker._start(stream)
+        return speaker
+
+    @classmethod
+    async def take_over(
+        cls,
+        desk: Desk,
+        taken: api.RefreshConnectionResponse,
+        *,
+        request_id: str,
+        connection_id: str,
+        outlet: Outlet,
+    ) -> "Speaker":
+        """Go on with a session that was taken over, on its pipeline if it is here.
+
+        Raises: BabelcastError when there is no place in transcription.
+        """
+        speaker = cls._enter(desk, taken.session, connection_id=connection_id, outlet=outlet)
+        room = speaker.room
+        await desk.rooms.replaced(room, taken.previous_connection_id)
+        room.speaker_outlet = outlet.send
+        now_ms = desk.clock_ms()
+        outlet.send(
+            say.ConnectionRefreshComplete(
+                session_id=room.session.session_id,
+                role="speaker",
+                resume_token=taken.resume_token,
+                last_sequence_number=0,
+                request_id=request_id or UNSET,
+                timestamp=now_ms,
+            )
+        )
+        outlet.send(
+            say.StateRestored(
+                session_id=room.session.session_id,
+                broadcast_state=messages.broadcast_state(taken.session.broadcast),
+                timestamp=now_ms,
+            )
+        )
+        if room.pipeline is None:
+            config = stream_config(taken.session.settings, session_id=taken.session.session_id)
+            speaker._start(await desk.stations.transcribe(config))
+        return speaker
+
+    async def audio(self, pcm: bytes, *, sample_rate_hz: int | None = None, ack: bool = False) -> None:
+        """Take a chunk of PCM.
+
+        Raises: RateLimitExceeded, InvalidAudioFormat, AudioChunkTooLarge.
+        """
+        now_s = self._desk.clock()
+        wait_s = self._chunk_rate.take(now_s)
+        if wait_s:
+            raise RateLimitExceeded("audio chunks", retry_after_s=wait_s)
+        state = self.room.session.broadcast
+        volume = 0.0 if state.is_muted else state.volume
+        sound = self._ingest.accept(pcm, sample_rate_hz=sample_rate_hz, volume=volume)
+        self._chunks += 1
+        self._received_ms += len(sound) / 32
+        if not state.is_paused and self.room.pipeline is not None:
+            self.room.pipeline.feed(sound)
+        if ack and now_s - self._acked_s >= ACK_EVERY_S:
+            self._acked_s = now_s
+            self._outlet.send(
+                say.AudioReceived(
+                    chunks=self._chunks,
+                    duration=self._received_ms / MS_PER_S,
+                    timestamp=self._desk.clock_ms(),
+                )
+            )
+
+    async def act(self, message: ask.AnyClientMessage) -> None:
+        """Do what a speaker's message asks. Raises: BabelcastError."""
+        match message:
+            case ask.SendAudio():
+                await self.audio(
+                    codec.audio_bytes(message), sample_rate_hz=message.sample_rate, ack=message.ack
+                )
+            case ask.ControlBroadcast():
+                await self._control(message)
+            case ask.SetVolume():
+                state = await self._update(volume=message.volume_level)
+                self._answer(say.VolumeChanged, message, state)
+            case ask.SpeakerStateChange(state=wanted):
+                state = await self._update(
+                    is_paused=wanted.is_paused, is_muted=wanted.is_muted, volume=wanted.volume
+                )
+                self._answer(say.SpeakerStateChanged, message, state)
+            case ask.EditTranscript():
+                await self._edit(message)
+            case ask.EndSession():
+                await self._end(message)
+            case _:
+                raise AssertionError(f"not a speaker's message: {message!r}")
+
+    async def on_audience(self, before: api.Audience, session: api.Session) -> None:
+        """Tell the speaker at once when the audience changed much."""
+        reason = messages.status_reason(before, session.audience)
+        if reason is not None:
+            self._outlet.send(messages.session_status(session, reason=reason, now_ms=self._desk.clock_ms()))
+
+    async def on_ended(self, reason: str) -> None:
+        """Tell the speaker; the connection stays for another session."""
+        await self._stop_periodic()
+        self._outlet.send(
+            say.SessionEnded(
+                session_id=self.room.session.session_id,
+                reason=reason,
+                request_id=self._end_request_id or UNSET,
+                timestamp=self._desk.clock_ms(),
+            )
+        )
+
+    async def on_replaced(self) -> None:
+        """Another connection speaks now."""
+        await self._stop_periodic()
+        self._outlet.close_soon(1000, "replaced by a new connection")
+
+    async def leave(self) -> None:
+        """The connection is gone; the session waits for its speaker's grace period."""
+        await self._stop_periodic()
+        if self.room.speaker_outlet == self._outlet.send:
+            self.room.speaker_outlet = None
+        self._desk.rooms.leave(self.room, self.connection_id)
+
+    @classmethod
+    def _enter(cls, desk: Desk, session: api.Session, *, connection_id: str, outlet: Outlet) -> "Speaker":
+        room = Room(session)
+        speaker = cls(desk, room, connection_id=connection_id, outlet=outlet)
+        speaker.room = desk.rooms.enter(session, speaker)
+        speaker.room.speaker_outlet = outlet.send
+        speaker._periodic = asyncio.create_task(speaker._tell_status(), name="speaker-status")
+        return speaker
+
+    def _start(self, stream: TranscriptionStream) -> None:
+        room = self.room
+        room.pipeline = Pipeline(
+            room.session,
+            stations=self._desk.stations,
+            bus=self._desk.bus,
+            demand=self._desk.hub.demand,
+            tell_speaker=room.tell_speaker,
+            clock_ms=self._desk.clock_ms,
+            buffer_s=self._desk.config.audio_buffer_max_seconds,
+        )
+        room.pipeline.start(stream).add_done_callback(self._on_pipeline_done)
+
+    def _on_pipeline_done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is None:
+            return
+        # A fault of ours: the speaker's client comes back with its resume token and gets a new pipeline.
+        log.error("pipeline failed", exc_info=task.exception())
+        self.room.pipeline = None
+        self._outlet.close_soon(1011, "internal error")
+
+    async def _control(self, message: ask.ControlBroadcast) -> None:
+        action = message.control_action
+        state = await self._update(
+            is_paused={"pause": True, "resume": False}.get(action),
+            is_muted={"mute": True, "unmute": False}.get(action),
+        )
+        self._outlet.send(
+            say.BroadcastControlled(
+                control_action=action,
+                broadcast_state=messages.broadcast_state(state),
+                listeners_notified=self.room.session.audience.listener_count,
+                request_id=message.request_id or UNSET,
+                timestamp=self._desk.clock_ms(),
+            )
+        )
+
+    async def _update(
+        self, *, is_paused: bool | None = None, is_muted: bool | None = None, volume: float | None = None
+    ) -> api.BroadcastState:
+        session = await self._desk.sessions.update_broadcast(
+            api.UpdateBroadcastRequest(
+                session_id=self.room.session.session_id,
+                connection_id=self.connection_id,
+                is_paused=is_paused,
+                is_muted=is_muted,
+                volume=volume,
+            )
+        )
+        await self._desk.rooms.on_broadcast(self.room, session.broadcast)
+        return session.broadcast
+
+    def _answer(
+        self,
+        kind: Callable[..., say.ServerMessage],
+        message: ask.ClientMessage,
+        state: api.BroadcastState,
+    ) -> None:
+        self._outlet.send(
+            kind(
+                session_id=self.room.session.session_id,
+                broadcast_state=messages.broadcast_state(state),
+                request_id=message.request_id or UNSET,
+                timestamp=self._desk.clock_ms(),
+            )
+        )
+
+    async def _edit(self, message: ask.EditTranscript) -> None:
+        if not message.segment_id.isdecimal():
+            raise InvalidParameter("segmentId", "there is no such sentence.")
+        if self.room.pipeline is None:
+            raise ServiceUnavailable("The talk is ending.")
+        await self.room.pipeline.edit(int(message.segment_id), message.text)
+
+    async def _end(self, message: ask.EndSession) -> None:
+        self._end_request_id = message.request_id
+        if self.room.pipeline is not None:
+            on_time = await self.room.pipeline.finish(timeout_s=FINISH_WITHIN_S)
+            log.info(
+                "talk finished", extra={"on_time": on_time, "dropped": self.room.pipeline.dropped_chunks}
+            )
+        await self._desk.sessions.end(
+            self.room.session.session_id, connection_id=self.connection_id, reason=message.reason
+        )
+        await self._desk.rooms.end(self.room, message.reason)
+
+    async def _tell_status(self) -> None:
+        while True:
+            await asyncio.sleep(self._desk.config.status_interval_seconds)
+            with contextlib.suppress(BabelcastError):
+                session = await self._desk.sessions.get(self.room.session.session_id)
+                self._outlet.send(
+                    messages.session_status(session, reason="periodic", now_ms=self._desk.clock_ms())
+                )
+
+    async def _stop_periodic(self) -> None:
+        if self._periodic is not None and self._periodic is not asyncio.current_task():
+            self._periodic.cancel()
+            await asyncio.wait([self._periodic])
+
+
+async def _settings(desk: Desk, message: ask.CreateSession) -> api.SessionSettings:
+    premium = message.quality_tier == "premium"
+    return api.SessionSettings(
+        source_language=await desk.languages.source(message.source_language),
+        quality_tier=api.QUALITY_TIER_PREMIUM if premium else api.QUALITY_TIER_STANDARD,
+        partial_results=message.partial_results,
+        min_stability=message.min_stability,
+        max_buffer_timeout_s=message.max_buffer_timeout,
+        glossary=[
+            api.GlossaryTerm(term=term, translations=translations)
+            for term, translations in message.glossary.items()
+        ],
+    )
+
+
+def _session_created(
+    created: api.CreateSessionResponse,
+    message: ask.CreateSession,
+    *,
+    connection_id: str,
+    host: str,
+    desk: Desk,
+) -> say.SessionCreated:
+    session, settings = created.session, created.session.settings
+    base = desk.config.public_url.rstrip("/") or f"http://{host}"
+    return say.SessionCreated(
+        session_id=session.session_id,
+        source_language=settings.source_language,
+        quality_tier=messages.quality_tier(settings.quality_tier),
+        partial_results_enabled=settings.partial_results,
+        min_stability_threshold=settings.min_stability,
+        max_buffer_timeout=settings.max_buffer_timeout_s,
+        connection_id=connection_id,
+        resume_token=created.resume_token,
+        expires_at=session.expires_at_ms,
+        join_url=f"{base}/{session.session_id}",
+        request_id=message.request_id or UNSET,
+        timestamp=desk.clock_ms(),
+    )

@@ -1,0 +1,131 @@
+"""The two long conversations of a session's owner, each as an object that is opened, fed and iterated."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from babelcast.errors import ServiceUnavailable
+from babelcast.rpc.client import domain_errors
+from babelcast.transcription.v1 import transcription_pb2 as transcription_api
+from babelcast.transcription.v1.transcription_pb2_grpc import TranscriptionServiceStub
+from babelcast.translation.v1 import translation_pb2 as translation_api
+from babelcast.translation.v1.translation_pb2_grpc import TranslationServiceStub
+
+if TYPE_CHECKING:  # the asynchronous stubs exist in the type stubs only
+    from babelcast.transcription.v1.transcription_pb2_grpc import TranscriptionServiceAsyncStub
+    from babelcast.translation.v1.translation_pb2_grpc import TranslationServiceAsyncStub
+
+OPEN_DEADLINE_S = 10.0
+WRITE_DEADLINE_S = 5.0
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+class ServiceStream(Generic[RequestT, ResponseT]):
+    """One stream, from its config to `ended`. Leaving the context cancels whatever is not finished."""
+
+    def __init__(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> None:
+        self._call: grpc.aio.StreamStreamCall[RequestT, ResponseT] = call
+
+    async def open(self, config: RequestT) -> None:
+        """Send the config and wait for `started`.
+
+        Raises: BabelcastError as the service says; ServiceUnavailable when it says nothing in time.
+        """
+        try:
+            async with asyncio.timeout(OPEN_DEADLINE_S):
+                with domain_errors():
+                    await self._call.write(config)
+                    response = await self._call.read()
+        except (TimeoutError, asyncio.InvalidStateError) as error:
+            self._call.cancel()
+            raise ServiceUnavailable("The stream did not start in time.") from error
+        if response is grpc.aio.EOF or not cast("Message", response).HasField("started"):
+            self._call.cancel()
+            raise ServiceUnavailable("The stream did not start.")
+
+    async def send(self, request: RequestT) -> None:
+        """Send one message.
+
+        Raises: ServiceUnavailable when the stream broke or takes nothing for WRITE_DEADLINE_S.
+        """
+        try:
+            async with asyncio.timeout(WRITE_DEADLINE_S):
+                with domain_errors():
+                    await self._call.write(request)
+        except (TimeoutError, asyncio.InvalidStateError) as error:
+            self._call.cancel()
+            raise ServiceUnavailable("The stream takes no more.") from error
+
+    async def __aiter__(self) -> AsyncIterator[ResponseT]:
+        """Everything up to `ended`.
+
+        Raises: BabelcastError when the stream was cut before it.
+        """
+        while True:
+            with domain_errors():
+                response = await self._call.read()
+            if response is grpc.aio.EOF:
+                raise ServiceUnavailable("The stream was cut.")
+            message = cast("ResponseT", response)  # the stubs do not tell EOF from a message
+            if message.HasField("ended"):
+                return
+            yield message
+
+    def cancel(self) -> None:
+        """Give the stream up; idempotent."""
+        self._call.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._call.cancel()
+
+
+TranscriptionStream = ServiceStream[
+    transcription_api.StreamingTranscribeRequest, transcription_api.StreamingTranscribeResponse
+]
+TranslationStream = ServiceStream[
+    translation_api.StreamingTranslateRequest, translation_api.StreamingTranslateResponse
+]
+
+
+class Stations:
+    """Where streams are opened, and what languages they take."""
+
+    def __init__(self, transcription: grpc.aio.Channel, translation: grpc.aio.Channel) -> None:
+        self._transcription: TranscriptionServiceAsyncStub = TranscriptionServiceStub(transcription)
+        self._translation: TranslationServiceAsyncStub = TranslationServiceStub(translation)
+
+    async def transcribe(self, config: transcription_api.StreamConfig) -> TranscriptionStream:
+        """A transcription stream that has started. Raises: BabelcastError, also when there is no room."""
+        stream: TranscriptionStream = ServiceStream(self._transcription.StreamingTranscribe())
+        await stream.open(transcription_api.StreamingTranscribeRequest(config=config))
+        return stream
+
+    async def translate(self, config: translation_api.StreamConfig) -> TranslationStream:
+        """A translation stream that has started. Raises: BabelcastError."""
+        stream: TranslationStream = ServiceStream(self._translation.StreamingTranslate())
+        await stream.open(translation_api.StreamingTranslateRequest(config=config))
+        return stream
+
+    async def source_languages(self) -> Sequence[str]:
+        """What can be spoken. Raises: ServiceUnavailable."""
+        with domain_errors():
+            request = transcription_api.GetCapabilitiesRequest()
+            return sorted((await self._transcription.GetCapabilities(request, timeout=5)).languages)
+
+    async def target_languages(self) -> dict[str, Sequence[str]]:
+        """What each source can be heard in. Raises: ServiceUnavailable."""
+        with domain_errors():
+            request = translation_api.ListLanguagesRequest()
+            answer = await self._translation.ListLanguages(request, timeout=5)
+        return {source: list(targets.languages) for source, targets in answer.targets.items()}

@@ -1,0 +1,64 @@
+"""The session's audio as its owner sees it: what went to transcription, when it came, what may go again."""
+
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass
+
+from babelcast.pcm import duration_ms
+
+REMEMBER_MS = 120_000
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Audio (16 kHz PCM), its place in the session's audio (ms), and when it came (epoch ms)."""
+
+    pcm: bytes
+    start_ms: float
+    end_ms: float
+    arrived_ms: int
+
+
+class Timeline:
+    """Positions count the audio that went to transcription, not wall time: a pause takes none.
+
+    Keeps the audio since the last final result, at most `replay_ms` of it, for a transcription stream that
+    has to be opened again; and the arrival times of the last REMEMBER_MS.
+    """
+
+    def __init__(self, *, replay_ms: float) -> None:
+        self.position_ms = 0.0
+        self._replay_ms = replay_ms
+        self._replay: deque[Piece] = deque()
+        self._ends_ms: list[float] = []
+        self._arrivals_ms: list[int] = []
+
+    def extend(self, pcm: bytes, *, arrived_ms: int) -> Piece:
+        """Put audio at the end; returns its place."""
+        start_ms = self.position_ms
+        self.position_ms += duration_ms(pcm)
+        piece = Piece(pcm, start_ms, self.position_ms, arrived_ms)
+        self._replay.append(piece)
+        self.release(until_ms=self.position_ms - self._replay_ms)
+        self._ends_ms.append(piece.end_ms)
+        self._arrivals_ms.append(arrived_ms)
+        if self._ends_ms[0] < self.position_ms - 2 * REMEMBER_MS:
+            keep = bisect_left(self._ends_ms, self.position_ms - REMEMBER_MS)
+            del self._ends_ms[:keep], self._arrivals_ms[:keep]
+        return piece
+
+    def release(self, *, until_ms: float) -> None:
+        """Forget audio that ended by `until_ms`: it has its final result."""
+        while self._replay and self._replay[0].end_ms <= until_ms:
+            self._replay.popleft()
+
+    def replay(self) -> tuple[Piece, ...]:
+        """The audio since the last final result."""
+        return tuple(self._replay)
+
+    def arrival_ms(self, position_ms: float) -> int:
+        """When the audio at `position_ms` came, epoch ms; the nearest known when it is not remembered."""
+        if not self._arrivals_ms:
+            return 0
+        index = bisect_left(self._ends_ms, position_ms)
+        return self._arrivals_ms[min(index, len(self._arrivals_ms) - 1)]

@@ -1,0 +1,160 @@
+"""The first half of the way: the speaker's audio into results, over as many streams as it takes."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from babelcast.channel import Channel, ChannelClosed
+from babelcast.errors import BabelcastError, ServiceUnavailable
+from babelcast.pcm import SAMPLE_RATE_HZ, silence
+from babelcast.session.v1 import session_pb2 as session_api
+from babelcast.transcription.v1 import transcription_pb2 as api
+from gateway import messages
+from gateway.backoff import Backoff
+from gateway.streams import Stations, TranscriptionStream
+from gateway.timeline import Timeline
+
+CHUNKS_PER_SECOND = 10
+# A speaker whose client stops sending in the middle of a sentence has paused: this much silence ends it.
+STALL_S = 1.0
+STALL_SILENCE_MS = 1_000
+
+log = logging.getLogger(__name__)
+
+
+def stream_config(
+    settings: session_api.SessionSettings,
+    *,
+    session_id: str = "",
+    first_segment: int = 0,
+    start_ms: float = 0,
+) -> api.StreamConfig:
+    """How a session's audio is to be transcribed; the gateway sends 16 kHz whatever the speaker sends."""
+    return api.StreamConfig(
+        session_id=session_id,
+        language=settings.source_language,
+        sample_rate_hz=SAMPLE_RATE_HZ,
+        partial_results=settings.partial_results,
+        min_stability=settings.min_stability,
+        max_buffer_timeout_s=settings.max_buffer_timeout_s,
+        first_segment=first_segment,
+        start_offset_ms=round(start_ms),
+        quality_tier=messages.quality_tier(settings.quality_tier),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    pcm: bytes
+    at_ms: int
+
+
+class Transcribing:
+    """Keeps the audio since the last final result and sends it again when a stream breaks."""
+
+    def __init__(
+        self,
+        session: session_api.Session,
+        *,
+        stations: Stations,
+        on_result: Callable[[api.TranscriptResult], Awaitable[None]],
+        on_quality: Callable[[api.QualityEvent], None],
+        on_state: Callable[[bool], Awaitable[None]],
+        clock_ms: Callable[[], int],
+        buffer_s: int,
+    ) -> None:
+        """`on_state` hears False when transcription is interrupted and True when it is back."""
+        self.timeline = Timeline(replay_ms=buffer_s * 1000)
+        self._session = session
+        self._stations = stations
+        self._on_result = on_result
+        self._on_quality = on_quality
+        self._on_state = on_state
+        self._clock_ms = clock_ms
+        self._next_segment = 0
+        # Policy: drops the oldest and counts; the gap takes no place in the timeline.
+        self._incoming: Channel[_Arrived] = Channel(buffer_s * CHUNKS_PER_SECOND)
+
+    @property
+    def dropped_chunks(self) -> int:
+        """Chunks lost because transcription did not keep up."""
+        return self._incoming.dropped
+
+    def feed(self, pcm: bytes) -> None:
+        """Take 16 kHz audio; never waits."""
+        if not self._incoming.closed:
+            self._incoming.send_dropping_oldest(_Arrived(pcm, self._clock_ms()))
+
+    def close(self) -> None:
+        """No more audio; `run` returns when all of it has its result."""
+        self._incoming.close()
+
+    async def run(self, stream: TranscriptionStream) -> None:
+        """Go, with a stream that has started, until the audio was closed and answered."""
+        while not await self._converse(stream):
+            await self._on_state(False)
+            stream = await self._reopen()
+            await self._on_state(True)
+
+    async def _converse(self, stream: TranscriptionStream) -> bool:
+        try:
+            async with stream, asyncio.TaskGroup() as group:
+                group.create_task(self._send(stream), name="send-audio")
+                async for response in stream:
+                    await self._on_response(response)
+                if not self._incoming.closed:
+                    raise ServiceUnavailable("Transcription ended before the talk did.")
+        except* BabelcastError as broken:
+            log.warning("transcription stream broke", extra={"why": str(broken.exceptions[0])})
+        else:
+            return True
+        return False
+
+    async def _reopen(self) -> TranscriptionStream:
+        backoff = Backoff()
+        while True:
+            replay = self.timeline.replay()
+            try:
+                return await self._stations.transcribe(
+                    stream_config(
+                        self._session.settings,
+                        session_id=self._session.session_id,
+                        first_segment=self._next_segment,
+                        start_ms=replay[0].start_ms if replay else self.timeline.position_ms,
+                    )
+                )
+            except BabelcastError as error:
+                log.warning("transcription stream not reopened", extra={"code": error.code})
+            await backoff.wait()
+
+    async def _send(self, stream: TranscriptionStream) -> None:
+        for piece in self.timeline.replay():
+            await _send_pcm(stream, piece.pcm)
+        stalled = False
+        while True:
+            try:
+                async with asyncio.timeout(None if stalled else STALL_S):
+                    arrived = await self._incoming.receive()
+                stalled = False
+            except TimeoutError:
+                arrived = _Arrived(silence(STALL_SILENCE_MS), self._clock_ms())
+                stalled = True
+            except ChannelClosed:
+                break
+            piece = self.timeline.extend(arrived.pcm, arrived_ms=arrived.at_ms)
+            await _send_pcm(stream, piece.pcm)
+        await stream.send(api.StreamingTranscribeRequest(end=api.EndOfAudio()))
+
+    async def _on_response(self, response: api.StreamingTranscribeResponse) -> None:
+        if response.HasField("quality"):
+            self._on_quality(response.quality)
+        elif response.HasField("result") and response.result.segment >= self._next_segment:
+            await self._on_result(response.result)
+            if response.result.is_final:
+                self._next_segment = response.result.segment + 1
+                self.timeline.release(until_ms=response.result.end_ms)
+
+
+async def _send_pcm(stream: TranscriptionStream, pcm: bytes) -> None:
+    await stream.send(api.StreamingTranscribeRequest(audio=api.AudioChunk(pcm=pcm)))

@@ -1,0 +1,227 @@
+"""The second half of the way: sentences into captions and voices, over as many streams as it takes."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from babelcast.bus.base import Topic
+from babelcast.channel import Channel, ChannelClosed
+from babelcast.errors import BabelcastError, InvalidParameter, ServiceUnavailable
+from babelcast.event.v1 import event_pb2 as event
+from babelcast.session.v1 import session_pb2 as session_api
+from babelcast.translation.v1 import translation_pb2 as api
+from gateway import messages
+from gateway.backoff import Backoff
+from gateway.fanout import Demand
+from gateway.publisher import Publisher
+from gateway.sentences import Sentence, Sentences, Waiting
+from gateway.streams import Stations, TranslationStream
+
+MAX_WAITING_SEGMENTS = 64
+
+log = logging.getLogger(__name__)
+
+
+class Translating:
+    """Keeps the sentences that languages still wait for and sends them again when a stream breaks."""
+
+    def __init__(
+        self,
+        session: session_api.Session,
+        *,
+        stations: Stations,
+        publisher: Publisher,
+        demand: Callable[[Topic], Demand],
+        clock_ms: Callable[[], int],
+    ) -> None:
+        """`demand` says what the listeners of a topic want made."""
+        self._session = session
+        self._stations = stations
+        self._publisher = publisher
+        self._demand = demand
+        self._clock_ms = clock_ms
+        self._sentences = Sentences()
+        # Policy: a final waits for room, a partial is left out when half is taken.
+        self._segments: Channel[api.Segment] = Channel(MAX_WAITING_SEGMENTS)
+
+    async def final(self, sentence: Sentence) -> None:
+        """Take a sentence for every language that is listened to."""
+        for language in self._publisher.targets():
+            demand = self._demand(self._publisher.topic(language))
+            sentence.waiting[language] = Waiting(speak=demand.voice, opus=demand.opus)
+        self._sentences.add(sentence)
+        if sentence.waiting:
+            await self._segments.send(sentence.request())
+
+    def partial(self, segment: int, revision: int, text: str) -> None:
+        """Take the part of an open sentence that will stay; shown, never spoken."""
+        targets = [api.Target(language=language) for language in self._publisher.targets()]
+        if targets and len(self._segments) < MAX_WAITING_SEGMENTS // 2 and not self._segments.closed:
+            self._segments.send_dropping_oldest(
+                api.Segment(segment=segment, revision=revision, text=text, targets=targets)
+            )
+
+    async def revise(self, segment: int, text: str) -> Sentence:
+        """Correct a sentence; it is shown again in every language, not spoken again.
+
+        A language that has not heard it yet still will, corrected.
+
+        Raises: InvalidParameter when it is not remembered, ServiceUnavailable when the talk is ending.
+        """
+        if self._segments.closed:
+            raise ServiceUnavailable("The talk is ending.")
+        sentence = self._sentences.revise(segment, text=text, languages=self._publisher.targets())
+        if sentence is None:
+            raise InvalidParameter("segmentId", "there is no such sentence.")
+        if sentence.waiting:
+            await self._segments.send(sentence.request())
+        return sentence
+
+    def close(self) -> None:
+        """No more sentences; `run` returns when all are answered."""
+        self._segments.close()
+
+    async def run(self) -> None:
+        """Go until closed. The stream is opened with the first sentence that somebody listens to."""
+        try:
+            first = await self._segments.receive()
+        except ChannelClosed:
+            return
+        while not await self._converse(first):
+            await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
+
+    async def _converse(self, first: api.Segment) -> bool:
+        try:
+            async with await self._open() as stream, asyncio.TaskGroup() as group:
+                group.create_task(self._send(stream, first), name="send-segments")
+                async for response in stream:
+                    await self._on_response(response)
+                if not self._segments.closed:
+                    raise ServiceUnavailable("Translation ended before the talk did.")
+        except* BabelcastError as broken:
+            log.warning("translation stream broke", extra={"why": str(broken.exceptions[0])})
+        else:
+            return True
+        return False
+
+    async def _open(self) -> TranslationStream:
+        backoff = Backoff()
+        settings = self._session.settings
+        config = api.StreamConfig(
+            session_id=self._session.session_id,
+            source_language=settings.source_language,
+            quality_tier=messages.quality_tier(settings.quality_tier),
+            glossary=[
+                api.GlossaryEntry(term=entry.term, translations=entry.translations)
+                for entry in settings.glossary
+            ],
+        )
+        while True:
+            try:
+                return await self._stations.translate(config)
+            except BabelcastError as error:
+                log.warning("translation stream not opened", extra={"code": error.code})
+            await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
+            await backoff.wait()
+
+    async def _send(self, stream: TranslationStream, first: api.Segment) -> None:
+        # Every sentence in the channel is among the unanswered ones too, so the channel starts empty.
+        self._segments.clear()
+        unanswered = [sentence.request() for sentence in self._sentences.unanswered()]
+        if not first.is_final and not unanswered:
+            unanswered = [first]
+        for segment in unanswered:
+            await stream.send(api.StreamingTranslateRequest(segment=segment))
+        async for segment in self._segments:
+            await stream.send(api.StreamingTranslateRequest(segment=segment))
+        await stream.send(api.StreamingTranslateRequest(end=api.EndOfSegments()))
+
+    async def _on_response(self, response: api.StreamingTranslateResponse) -> None:
+        if response.HasField("translation"):
+            await self._on_translation(response.translation)
+        elif response.HasField("speech"):
+            await self._on_speech(response.speech)
+        elif response.HasField("failure") and response.failure.is_final:
+            await self._on_failure(response.failure)
+
+    async def _on_translation(self, answer: api.Translation) -> None:
+        sentence = self._sentences.get(answer.segment)
+        if not answer.is_final:
+            if sentence is None:
+                await self._caption(answer.language, answer.text, answer.segment, answer.revision)
+            return
+        waiting = sentence.waiting.get(answer.language) if sentence else None
+        if sentence is None or waiting is None or answer.revision != sentence.revision:
+            return
+        if waiting.text is None:
+            waiting.text = answer.text
+            waiting.translated_ms = self._clock_ms() - sentence.spoken_end_ms
+            await self._final_caption(answer.language, answer.text, sentence)
+        if not waiting.speak:
+            del sentence.waiting[answer.language]
+        await self._publisher.notice("translation", [answer.language], degraded=False)
+
+    async def _on_speech(self, answer: api.Speech) -> None:
+        sentence = self._sentences.get(answer.segment)
+        waiting = sentence.waiting.get(answer.language) if sentence else None
+        if sentence is None or waiting is None or not waiting.speak or waiting.text is None:
+            return
+        del sentence.waiting[answer.language]
+        spoken = _spoken(sentence, waiting, answer, synthesized_ms=self._clock_ms() - sentence.spoken_end_ms)
+        await self._publisher.voice(answer.language, spoken)
+        await self._publisher.notice("speech", [answer.language], degraded=False)
+
+    async def _on_failure(self, failure: api.Failure) -> None:
+        sentence = self._sentences.get(failure.segment)
+        waiting = sentence.waiting.pop(failure.language, None) if sentence else None
+        if sentence is None or waiting is None:
+            return
+        speech = failure.component == api.COMPONENT_SPEECH
+        if not speech and waiting.text is None:
+            # better the speaker's own words than a hole in the captions
+            await self._final_caption(failure.language, sentence.text, sentence)
+        component = "speech" if speech else "translation"
+        await self._publisher.notice(component, [failure.language], degraded=True)
+
+    async def _caption(self, language: str, text: str, segment: int, revision: int) -> None:
+        await self._publisher.caption(
+            language, event.Caption(segment=segment, revision=revision, text=text, is_final=False)
+        )
+
+    async def _final_caption(self, language: str, text: str, sentence: Sentence) -> None:
+        caption = event.Caption(
+            segment=sentence.segment,
+            revision=sentence.revision,
+            text=text,
+            source_text=sentence.text,
+            is_final=True,
+        )
+        await self._publisher.caption(language, caption)
+
+
+def _spoken(
+    sentence: Sentence, waiting: Waiting, answer: api.Speech, *, synthesized_ms: int
+) -> event.TranslatedAudio:
+    how = sentence.dynamics
+    return event.TranslatedAudio(
+        segment=answer.segment,
+        text=waiting.text or "",
+        source_text=sentence.text,
+        pcm=answer.pcm,
+        sample_rate_hz=answer.sample_rate_hz,
+        opus=answer.opus,
+        duration_ms=answer.duration_ms,
+        dynamics=event.SpokenDynamics(
+            volume=how.volume_db,
+            rate=how.rate,
+            energy=how.energy,
+            emotion=how.emotion,
+            intensity=how.intensity,
+        ),
+        timing=event.Timing(
+            transcribed_ms=sentence.transcribed_ms,
+            translated_ms=waiting.translated_ms,
+            synthesized_ms=synthesized_ms,
+            spoken_end_ms=sentence.spoken_end_ms,
+        ),
+    )
