@@ -129,9 +129,10 @@ class Transcribing:
             await backoff.wait()
 
     async def _send(self, stream: TranscriptionStream) -> None:
-        for piece in self.timeline.replay():
+        replay = self.timeline.replay()
+        for piece in replay:
             await _send_pcm(stream, piece.pcm)
-        stalled = False
+        stalled = not replay  # nothing was said that silence could end
         while True:
             try:
                 async with asyncio.timeout(None if stalled else STALL_S):
