@@ -119,8 +119,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _streaming(self, method: str, inner: _Handler) -> _Handler:
         async def call(request: object, context: _Context[object, object]) -> AsyncIterator[object]:
             async with _mapped(method, context):
-                async for response in cast("AsyncIterator[object]", inner(request, context)):
-                    yield response
+                responses = inner(request, context)
+                if isinstance(responses, AsyncIterator):
+                    async for response in responses:
+                        yield response
+                else:  # a handler that writes through the context, as health's Watch does
+                    await cast("Awaitable[object]", responses)
 
         return call
 
