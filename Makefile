@@ -4,6 +4,8 @@ PORT ?= 8080
 DATA_DIR ?= var
 # Passed on to pytest: make test ARGS='-k gateway -x'
 ARGS ?=
+# A folder of speech for the benches, with an index.json
+SPEECH ?= tests/data
 
 bin := .venv/bin
 
@@ -51,7 +53,7 @@ docs: setup ## generate the tables of the documentation
 	@$(bin)/python -m docs.generate
 
 bench: setup ## measure: word errors, latency, capacity, fan-out (what bench/ holds)
-	@deploy/dev/bench
+	@deploy/dev/bench $(SPEECH)
 
 lock: setup ## write the lock files anew from pyproject.toml
 	@deploy/dev/lock
