@@ -101,8 +101,10 @@ class Connection:
             raise ServiceUnavailable(f"Cannot reach {url}: {_reason(error)}.") from error
         return cls(socket, settings=settings, on_message=on_message)
 
-    async def request(self, message: ClientMessage, answer: type[AnswerT]) -> AnswerT:
-        """Send `message` and wait for its answer.
+    async def request(
+        self, message: ClientMessage, answer: type[AnswerT], *, timeout_s: float | None = None
+    ) -> AnswerT:
+        """Send `message` and wait for its answer, for the settings' usual time unless said otherwise.
 
         Raises: RemoteError when the server refuses, ServiceUnavailable when the connection is lost or no
         answer comes in time.
@@ -111,7 +113,7 @@ class Connection:
         waiting: asyncio.Future[AnyServerMessage] = asyncio.get_running_loop().create_future()
         self._pending[number] = waiting
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
+            async with asyncio.timeout(timeout_s or self._settings.request_timeout_s):
                 await self.send(msgspec.structs.replace(message, request_id=number))
                 got = await waiting
         except TimeoutError as error:

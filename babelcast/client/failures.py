@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from babelcast.errors import (
     BabelcastError,
     Detail,
@@ -27,24 +25,16 @@ TRY_AGAIN = frozenset(
 """Refusals that may pass by themselves."""
 
 
-class _Refusal(msgspec.Struct):
-    code: str = ""
-    message: str = ""
-
-
 def from_message(error: Error) -> RemoteError:
     """The exception that an error message stands for."""
     return RemoteError(_code(error.code), error.message, _details(error.details))
 
 
 def from_upgrade(status: int, body: bytes) -> BabelcastError:
-    """The exception for an upgrade refused with an HTTP `status`."""
-    try:
-        refusal = msgspec.json.decode(body or b"{}", type=_Refusal)
-    except msgspec.MsgspecError:
-        refusal = _Refusal()
-    if refusal.code:
-        return RemoteError(_code(refusal.code), refusal.message or f"Refused with HTTP {status}.", {})
+    """The exception for an upgrade refused with an HTTP `status`; the body may say "CODE: message"."""
+    code, colon, message = body.decode(errors="replace").strip().partition(": ")
+    if colon and code in set(ErrorCode):
+        return RemoteError(ErrorCode(code), message, {})
     match status:
         case 401 | 403:
             return Unauthorized("The server does not accept the token.")

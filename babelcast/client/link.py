@@ -74,7 +74,9 @@ class Link:
                 return self._connection
             await asyncio.sleep(0)  # the keeper has not seen yet that it ended
 
-    async def request(self, message: ClientMessage, answer: type[AnswerT]) -> AnswerT:
+    async def request(
+        self, message: ClientMessage, answer: type[AnswerT], *, timeout_s: float | None = None
+    ) -> AnswerT:
         """Send a request and wait for its answer; a request under way when the connection is lost fails.
 
         Raises: RemoteError, ServiceUnavailable.
@@ -84,7 +86,7 @@ class Link:
                 connection = await self.connection()
         except TimeoutError as error:
             raise ServiceUnavailable("There is no connection at the moment.") from error
-        return await connection.request(message, answer)
+        return await connection.request(message, answer, timeout_s=timeout_s)
 
     async def events(self) -> AsyncIterator[Event]:
         """Everything that comes, in order, until the session or the connection ends.

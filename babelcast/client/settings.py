@@ -11,6 +11,8 @@ class ClientSettings:
     """For the TCP connection, TLS and the upgrade together."""
     request_timeout_s: float = 10.0
     """From a request to its answer."""
+    end_timeout_s: float = 30.0
+    """From the request to end a session to its answer: the last sentences go through first."""
     heartbeat_interval_s: float = 30.0
     """Between heartbeats; the server drops a connection after three missed ones."""
     close_timeout_s: float = 2.0

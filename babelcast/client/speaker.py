@@ -172,9 +172,13 @@ class Speaker:
         return await self._link.request(ListLanguages(), Languages)
 
     async def end(self, reason: str = "speakerEnded") -> SessionEnded:
-        """End the session for everybody, after the audio queued so far."""
+        """End the session for everybody, after everything said so far has been delivered."""
         await self.flush()
-        return await self._link.request(EndSession(session_id=self._code(), reason=reason), SessionEnded)
+        return await self._link.request(
+            EndSession(session_id=self._code(), reason=reason),
+            SessionEnded,
+            timeout_s=self._settings.end_timeout_s,
+        )
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Events until the session ends.

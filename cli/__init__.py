@@ -1,0 +1,1 @@
+"""The command line: `babelcast serve | speak | listen | token | doctor | smoke | bench`."""

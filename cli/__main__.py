@@ -1,0 +1,5 @@
+"""`python -m cli` is `babelcast`."""
+
+from cli.main import app
+
+app(prog_name="babelcast")

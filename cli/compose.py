@@ -1,0 +1,169 @@
+"""All of Babelcast in one process: four services on loopback gRPC, the in-process bus, the local issuer."""
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from babelcast.auth.config import AuthConfig, trust
+from babelcast.auth.local_issuer import LocalIssuer
+from babelcast.bus.in_process import InProcessBus
+from babelcast.client import Listener
+from babelcast.config import ConfigError, load
+from babelcast.protocol.server_messages import Languages
+from gateway.config import GatewayConfig
+from gateway.server import Gateway, Issuers
+from session_svc.config import SessionConfig
+from session_svc.server import SessionServer
+from transcription_svc.config import TranscriptionConfig
+from transcription_svc.service import create_service
+from translation_svc.composition import TranslationApp
+from translation_svc.config import TranslationConfig
+
+LOOPBACK = "127.0.0.1"
+ANY_PORT = f"{LOOPBACK}:0"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to listen, and where to keep things."""
+
+    host: str
+    port: int
+    data_dir: Path
+
+
+@dataclass(slots=True)
+class Babelcast:
+    """Everything, running. `issuer` is None when speakers' tokens come from elsewhere."""
+
+    url: str
+    issuer: LocalIssuer | None
+    languages: Languages
+    _resources: contextlib.AsyncExitStack
+
+    @classmethod
+    async def start(cls, place: Place, environ: Mapping[str, str], *, tell: Callable[[str], None]) -> Self:
+        """Start everything and see that it answers. `tell` gets a line for each step that is done.
+
+        Raises: ConfigError, also when the address or the data directory is in use; ServiceUnavailable when
+        an engine is missing; OSError.
+        """
+        _require_free(place.host, place.port)
+        data_dir = str(place.data_dir)
+        async with contextlib.AsyncExitStack() as stack:
+            # left in reverse: the gateway drains first, then the record, then the engines
+            stack.enter_context(_alone_in(place.data_dir))
+            watch = _Stopwatch(tell)
+
+            speech_config = dataclasses.replace(
+                load(TranscriptionConfig, environ), transcription_bind=ANY_PORT, data_dir=data_dir
+            )
+            speech = await create_service(speech_config)
+            stack.push_async_callback(speech.aclose)
+            speech_port = await speech.start()
+            watch.done(f"speech recognition, {speech_config.max_streams} sessions at once")
+
+            translation = TranslationApp(
+                dataclasses.replace(load(TranslationConfig, environ), translation_bind=ANY_PORT)
+            )
+            stack.push_async_callback(translation.aclose)
+            translation_port = await translation.start()
+            watch.done("translation and voices")
+
+            record = await SessionServer.start(
+                dataclasses.replace(load(SessionConfig, environ), session_bind=ANY_PORT, data_dir=data_dir),
+                connections_lost=True,
+            )
+            stack.push_async_callback(record.aclose)
+            configured = trust(load(AuthConfig, environ))
+            issuer = None if configured else LocalIssuer.open(place.data_dir)
+            gateway_config = dataclasses.replace(
+                load(GatewayConfig, environ),
+                host=place.host,
+                port=place.port,
+                data_dir=data_dir,
+                session_target=f"{LOOPBACK}:{record.port}",
+                transcription_target=f"{LOOPBACK}:{speech_port}",
+                translation_target=f"{LOOPBACK}:{translation_port}",
+            )
+            bus = InProcessBus(retention_s=gateway_config.resume_window_seconds, clock=time.monotonic)
+            stack.push_async_callback(bus.aclose)
+            gateway = await Gateway.start(
+                gateway_config, bus=bus, issuers=Issuers(local=issuer, configured=configured)
+            )
+            stack.push_async_callback(gateway.aclose)
+
+            url = f"ws://{_reachable(place.host)}:{gateway.port}"
+            languages = await _answers(url)
+            watch.done("sessions and gateway")
+            return cls(url, issuer, languages, stack.pop_all())
+
+    async def aclose(self) -> None:
+        """Drain and stop everything."""
+        await self._resources.aclose()
+
+
+class _Stopwatch:
+    """Tells how long each step took."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._since_s = time.monotonic()
+
+    def done(self, what: str) -> None:
+        now_s = time.monotonic()
+        self._tell(f"{what} ({now_s - self._since_s:.1f} s)")
+        self._since_s = now_s
+
+
+async def _answers(url: str) -> Languages:
+    """Ask as a client would: only then everything is ready."""
+    async with await Listener.connect(url) as client:
+        return await client.languages()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Notice a port in use before the engines are loaded.
+
+    Raises: ConfigError.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; choose another --port") from error
+
+
+def _reachable(host: str) -> str:
+    """The address at which a client of this machine finds `host`."""
+    local = {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - it is replaced
+    return f"[{local}]" if ":" in local else local
+
+
+@contextlib.contextmanager
+def _alone_in(data_dir: Path) -> Iterator[None]:
+    """One server per data directory: two would end each other's sessions.
+
+    Raises: ConfigError, OSError.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise ConfigError(
+            f"another server uses the data directory {data_dir}; choose another --data-dir"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,219 @@
+"""The commands and their options. Typer turns each parameter into an option, so they are no burden."""
+# ruff: noqa: PLR0917
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli import outcome, places
+
+app = typer.Typer(
+    name="babelcast",
+    help="Live speech translation: one person speaks, everybody listens in their own language.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+bench_app = typer.Typer(help="Measure a running server, or one started for it.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+
+Url = Annotated[str, typer.Option(help="Address of the gateway.", envvar="BABELCAST_URL")]
+Token = Annotated[
+    str,
+    typer.Option(
+        help="Speaker's token; by default a short one from the local data directory.",
+        envvar="BABELCAST_TOKEN",
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="The server's data directory. [dim]\\[default: ~/.local/share/babelcast][/]", envvar="DATA_DIR"
+    ),
+]
+Language = Annotated[str, typer.Option("--from", help="Language spoken.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command(epilog="Example: babelcast serve --port 9000 --data-dir /tmp/babelcast")
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.", envvar="HOST")] = places.DEFAULT_HOST,
+    port: Annotated[
+        int, typer.Option(help="Port; 0 for any.", envvar="PORT", min=0, max=65535)
+    ] = places.DEFAULT_PORT,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Serve everything from this process.
+
+    With --json the only line on stdout is {"event":"ready","url":…,"token":…}, once it is really ready; the
+    log goes to stderr. SIGTERM and Ctrl-C let the last sentences through and end with exit code 0.
+    """
+    from cli import serve as command
+    from cli.compose import Place
+
+    place = Place(host, port, places.data_dir_or_default(data_dir))
+    outcome.run(command.serve(place, os.environ, as_json=as_json))
+
+
+@app.command(epilog="Example: babelcast speak talk.wav --from en")
+def speak(
+    file: Annotated[
+        Path | None, typer.Argument(help="Sound file, streamed at its own pace.", exists=True, dir_okay=False)
+    ] = None,
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Speak instead of playing a file.")
+    ] = False,
+    language: Language = "en",
+    url: Url = places.DEFAULT_URL,
+    token: Token = "",
+    data_dir: DataDir = None,
+    end: Annotated[
+        bool, typer.Option("--end/--keep", help="End the session after the file, or keep it.")
+    ] = True,
+) -> None:
+    """Make a session and speak.
+
+    Prints the session's code, what is understood (tentative words grey), and warnings about the sound.
+    """
+    from cli import speak as command
+    from cli import token as tokens
+
+    if (file is None) != microphone:
+        outcome.fail("name a sound file, or say --microphone")
+
+    async def work() -> int:
+        options = command.SpeakOptions(
+            url=url,
+            token=tokens.given_or_minted(token, places.data_dir_or_default(data_dir)),
+            source_language=language,
+            file=file,
+            end=end,
+        )
+        return await command.speak(options, Console())
+
+    outcome.run(work())
+
+
+@app.command(epilog="Example: babelcast listen golden-eagle-427 --to es --out talk.wav")
+def listen(
+    code: Annotated[str, typer.Argument(help="The session's code.")],
+    language: Annotated[str, typer.Option("--to", help="Language to hear.")],
+    url: Url = places.DEFAULT_URL,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the voice to this WAV file.", dir_okay=False)
+    ] = None,
+    voice: Annotated[bool, typer.Option("--voice/--no-voice", help="Play the voice, or stay silent.")] = True,
+) -> None:
+    """Listen to a session: captions as they come, the voice through the loudspeaker."""
+    from cli import listen as command
+
+    options = command.ListenOptions(url=url, code=code, language=language, out=out, voice=voice)
+    outcome.run(command.listen(options, Console()))
+
+
+@app.command(epilog="Example: babelcast token --subject alice --hours 2")
+def token(
+    data_dir: DataDir = None,
+    subject: Annotated[str, typer.Option(help="Who the token speaks for.")] = "local-speaker",
+    hours: Annotated[float, typer.Option(help="How long it is good.", min=0.01)] = 12.0,
+) -> None:
+    """Print a speaker's token of the local issuer."""
+    from cli import token as tokens
+
+    async def work() -> int:
+        sys.stdout.write(
+            tokens.mint(places.data_dir_or_default(data_dir), subject=subject, hours=hours) + "\n"
+        )
+        return outcome.OK
+
+    outcome.run(work())
+
+
+@app.command(epilog="Example: babelcast doctor --json")
+def doctor(
+    host: Annotated[
+        str, typer.Option(help="Address a server would use.", envvar="HOST")
+    ] = places.DEFAULT_HOST,
+    port: Annotated[int, typer.Option(help="Port a server would use.", envvar="PORT")] = places.DEFAULT_PORT,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Check this machine: engines, models, packages, port, disk, sound; with how to mend each."""
+    from cli import doctor as command
+
+    patient = command.Patient(
+        host=host, port=port, data_dir=places.data_dir_or_default(data_dir), environ=os.environ
+    )
+    raise typer.Exit(command.doctor(patient, Console(), as_json=as_json))
+
+
+@app.command(epilog="Example: babelcast smoke ws://127.0.0.1:8080")
+def smoke(
+    url: Annotated[str, typer.Argument(help="Address of the gateway.")] = places.DEFAULT_URL,
+    token: Token = "",
+    data_dir: DataDir = None,
+    speech: Annotated[
+        Path, typer.Option(help="Speech to use.", exists=True, dir_okay=False, show_default=False)
+    ] = places.SPEECH,
+    source: Language = "en",
+    target: Annotated[str, typer.Option("--to", help="Language heard.")] = "es",
+) -> None:
+    """Run the seven smoke tests against a running system; exit code 0 when all pass."""
+    from cli import smoke as command
+    from cli import sound
+    from cli import token as tokens
+
+    async def work() -> int:
+        options = command.SmokeOptions(
+            url=url,
+            token=tokens.given_or_minted(token, places.data_dir_or_default(data_dir), subject="smoke"),
+            speech=sound.load(speech),
+            source_language=source,
+            target_language=target,
+        )
+        return await command.smoke(options, Console())
+
+    outcome.run(work())
+
+
+@bench_app.command(epilog="Example: babelcast bench latency --sessions 3 --minutes 5")
+def latency(
+    url: Annotated[str, typer.Option(help="A running server; by default one is started.")] = "",
+    token: Token = "",
+    data_dir: DataDir = None,
+    speech: Annotated[
+        list[Path] | None,
+        typer.Option(help="Speech to use; may be given again.", exists=True, dir_okay=False),
+    ] = None,
+    source: Language = "en",
+    languages: Annotated[str, typer.Option(help="Languages heard, with commas.")] = "es,pt,fr",
+    sessions: Annotated[int, typer.Option(help="Sessions at once.", min=1)] = 1,
+    minutes: Annotated[float, typer.Option(help="At least so long; 0: the speech once.", min=0)] = 0.0,
+) -> None:
+    """Lag at the listener: first caption, voice, stages; over time, and when one session is too many."""
+    from bench.measures import repeated
+    from cli import bench as command
+    from cli import sound
+    from cli import token as tokens
+
+    async def work() -> int:
+        sounds = [sound.load(path) for path in speech or [places.SPEECH]]
+        good_token = tokens.given_or_minted(token, places.data_dir_or_default(data_dir)) if url else ""
+        return await command.latency(
+            url=url,
+            token=good_token,
+            speech=repeated(sounds, seconds=60 * minutes),
+            source_language=source,
+            target_languages=[language.strip() for language in languages.split(",") if language.strip()],
+            sessions=sessions,
+            console=Console(),
+        )
+
+    outcome.run(work())

@@ -1,0 +1,122 @@
+"""`babelcast serve`: start everything, say that it is ready, drain when told to stop."""
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from babelcast.logs import configure
+from cli import places
+from cli.compose import Babelcast, Place
+from cli.interrupt import on_interrupt
+from cli.outcome import OK
+
+SUBJECT = "local-speaker"
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The line that programs wait for."""
+
+    url: str
+    token: str
+    event: str = "ready"
+
+
+async def serve(place: Place, environ: Mapping[str, str], *, as_json: bool) -> int:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises: BabelcastError, ConfigError, OSError.
+    """
+    configure(service="babelcast", level=environ.get("LOG_LEVEL") or ("INFO" if as_json else "ERROR"))
+    console = Console(quiet=as_json)
+    with on_interrupt() as stop:
+        app = await _started(place, environ, console, stop)
+        if app is None:
+            return OK
+        try:
+            token = "" if app.issuer is None else app.issuer.mint(SUBJECT)
+            if as_json:
+                sys.stdout.write(msgspec.json.encode(Ready(app.url, token)).decode() + "\n")
+                sys.stdout.flush()
+            _welcome(app, place, token, console)
+            await stop.wait()
+            console.print("Letting the last sentences through …")
+        finally:
+            await app.aclose()
+        console.print("Stopped.")
+    return OK
+
+
+async def _started(
+    place: Place, environ: Mapping[str, str], console: Console, stop: asyncio.Event
+) -> Babelcast | None:
+    """Everything running; None when told to stop meanwhile."""
+    began_s = time.monotonic()
+    with console.status("Starting …"):
+        starting = asyncio.create_task(
+            Babelcast.start(
+                place, environ, tell=lambda line: console.print(f"[green]✓[/] {line}", highlight=False)
+            ),
+            name="start",
+        )
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not starting.done():
+                starting.cancel()
+                await asyncio.wait({starting})
+    if starting.cancelled():
+        return None
+    app = starting.result()
+    console.print(f"Ready after {time.monotonic() - began_s:.1f} s.\n", highlight=False)
+    return app
+
+
+def _welcome(app: Babelcast, place: Place, token: str, console: Console) -> None:
+    """The address, the token, and what to try."""
+    heard = sorted({target for targets in app.languages.targets.values() for target in targets})
+    console.print(f"  address   [bold]{app.url}[/]  (also http)", highlight=False)
+    console.print(f"  spoken    {' '.join(app.languages.source)}", highlight=False)
+    console.print(f"  heard     {' '.join(heard)}", highlight=False)
+    if token:
+        console.print(f"  token     {token}", highlight=False, soft_wrap=True)
+    else:
+        console.print("  token     from your issuer: --token TOKEN")
+    console.print("\nTry in two more terminals, and once to see that all is well:\n")
+    for command in commands(app.url, place.data_dir, program=_program()):
+        console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
+    console.print("\nCtrl-C stops.")
+
+
+def commands(url: str, data_dir: Path, *, program: str) -> list[str]:
+    """What to try: speak, listen, smoke; with the options that are not the defaults."""
+    at = () if url == places.DEFAULT_URL else ("--url", url)
+    usual = data_dir == places.default_data_dir(os.environ)
+    kept = () if usual else ("--data-dir", str(data_dir))
+    return [
+        places.shell(program, "speak", _near(places.SPEECH), "--from", "en", *at, *kept),
+        places.shell(program, "listen", "CODE", "--to", "es", *at),
+        places.shell(program, "smoke", url, *kept),
+    ]
+
+
+def _program() -> str:
+    """How this program was called, so that it can be called again."""
+    found = shutil.which("babelcast")
+    called = Path(sys.argv[0])
+    if found is None or not called.exists() or not called.samefile(found):
+        return str(called) if called.name == "babelcast" else "babelcast"
+    return "babelcast"
+
+
+def _near(path: Path) -> str:
+    """The path as seen from here, when that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
