@@ -4,36 +4,18 @@ import asyncio
 import base64
 import logging
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 import aiohttp
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from babelcast.auth.jwks import MAX_DOCUMENT_BYTES, Freshness, Jwks, KeySetInvalid, parse
 from babelcast.errors import ServiceUnavailable
-
-
-class Clock(Protocol):
-    now: float
-
-    def __call__(self) -> float: ...
-
-
-class Issuer(Protocol):
-    keys: dict[str, rsa.RSAPrivateKey]
-    published: list[str]
-    url: str
-    status: int
-    body: bytes | None
-    hits: int
-
-    def jwks(self) -> dict[str, list[dict[str, str]]]: ...
+from tests.unit.babelcast.auth.issuer import FakeClock, Issuer
 
 
 @pytest.fixture
-async def jwks(issuer: Issuer, clock: Clock) -> AsyncIterator[Jwks]:
+async def jwks(issuer: Issuer, clock: FakeClock) -> AsyncIterator[Jwks]:
     """Keys that live 100 s, asked for every 10 s at most."""
     async with aiohttp.ClientSession() as http:
         yield Jwks(issuer.url, http, freshness=Freshness(ttl_s=100, floor_s=10, timeout_s=5), monotonic=clock)
@@ -53,7 +35,7 @@ async def test_concurrent_questions_share_one_fetch(jwks: Jwks, issuer: Issuer) 
     assert issuer.hits == 1
 
 
-async def test_old_keys_are_fetched_again(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+async def test_old_keys_are_fetched_again(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
     """After the time to live a withdrawn key is no longer good."""
     assert await jwks.key("k1")
     issuer.published = ["k2"]
@@ -63,7 +45,7 @@ async def test_old_keys_are_fetched_again(jwks: Jwks, issuer: Issuer, clock: Clo
     assert issuer.hits == 2
 
 
-async def test_an_unknown_key_is_looked_for_once(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+async def test_an_unknown_key_is_looked_for_once(jwks: Jwks, issuer: Issuer, clock: FakeClock) -> None:
     """A rotated key is found at once after the floor, and made-up ids do not flood the issuer."""
     assert await jwks.key("k1")
     issuer.published = ["k1", "k2"]
@@ -82,7 +64,7 @@ async def test_an_unknown_key_is_looked_for_once(jwks: Jwks, issuer: Issuer, clo
     ("status", "body"), [(503, None), (200, b"not json"), (302, None), (200, b"x" * (MAX_DOCUMENT_BYTES + 1))]
 )
 async def test_stale_keys_are_good_while_the_issuer_is_down(
-    jwks: Jwks, issuer: Issuer, clock: Clock, status: int, body: bytes | None
+    jwks: Jwks, issuer: Issuer, clock: FakeClock, status: int, body: bytes | None
 ) -> None:
     """A key once seen stays good however the issuer fails; an unseen one cannot be judged."""
     assert await jwks.key("k1")
@@ -98,7 +80,7 @@ async def test_stale_keys_are_good_while_the_issuer_is_down(
     assert await jwks.key("k1") is None
 
 
-async def test_nothing_cached_and_no_issuer(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_cached_and_no_issuer(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
     """Without keys and without an issuer the answer is that it cannot be checked, with a time to retry."""
     async with aiohttp.ClientSession() as http:
         jwks = Jwks("http://127.0.0.1:1/jwks.json", http, monotonic=clock)
@@ -108,7 +90,7 @@ async def test_nothing_cached_and_no_issuer(clock: Clock, caplog: pytest.LogCapt
     assert "cannot be fetched" in caplog.text
 
 
-async def test_a_hanging_issuer_is_given_up(clock: Clock) -> None:
+async def test_a_hanging_issuer_is_given_up(clock: FakeClock) -> None:
     """An issuer that accepts and never answers costs the timeout, not forever."""
     gone = asyncio.Event()
 
@@ -128,7 +110,9 @@ async def test_a_hanging_issuer_is_given_up(clock: Clock) -> None:
         await gone.wait()
 
 
-async def test_a_cancelled_asker_does_not_hold_up_others(jwks: Jwks, issuer: Issuer, clock: Clock) -> None:
+async def test_a_cancelled_asker_does_not_hold_up_others(
+    jwks: Jwks, issuer: Issuer, clock: FakeClock
+) -> None:
     """Whoever fetches may go away; the next one finds out for itself."""
     first = asyncio.create_task(jwks.key("k1"))
     await asyncio.sleep(0)

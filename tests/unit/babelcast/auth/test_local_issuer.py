@@ -4,7 +4,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import pytest
@@ -12,11 +11,7 @@ import pytest
 from babelcast.auth.local_issuer import KEY_FILE, LocalIssuer, local_trust
 from babelcast.auth.verifier import open_verifier
 from babelcast.errors import ServiceUnavailable, TokenExpired
-
-
-class Issuer(Protocol):
-    url: str
-    body: bytes | None
+from tests.unit.babelcast.auth.issuer import Issuer
 
 
 async def test_its_tokens_go_the_way_of_all_tokens(tmp_path: Path, issuer: Issuer) -> None:

@@ -7,13 +7,11 @@ import logging
 import time
 import traceback
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 import jwt
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,26 +25,7 @@ from babelcast.auth.verifier import (
     open_verifier,
 )
 from babelcast.errors import BabelcastError, ServiceUnavailable, TokenExpired, Unauthorized
-
-ISSUER = "https://issuer.test/pool"
-AUDIENCE = "client-1"
-
-
-class Issuer(Protocol):
-    keys: dict[str, rsa.RSAPrivateKey]
-    url: str
-    status: int
-
-    def token(
-        self,
-        kid: str = "k1",
-        *,
-        headers: dict[str, object] | None = None,
-        without: tuple[str, ...] = (),
-        **claims: object,
-    ) -> str: ...
-
-    def token_of(self, claims: dict[str, object], *, without: tuple[str, ...]) -> str: ...
+from tests.unit.babelcast.auth.issuer import AUDIENCE, ISSUER, Issuer
 
 
 @pytest.fixture

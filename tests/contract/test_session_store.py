@@ -1,0 +1,498 @@
+"""What every session store must do; each is run against the whole suite."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from session_svc.events import Hub
+from session_svc.model import (
+    Audience,
+    Broadcast,
+    Controls,
+    GlossaryTerm,
+    Life,
+    QualityTier,
+    Role,
+    Seat,
+    Session,
+    Settings,
+)
+from session_svc.publishing import PublishingStore
+from session_svc.quotas import Quota
+from session_svc.store.base import CodeTaken, Handover, Refused, SessionStore, StoreUnavailable
+from session_svc.store.sqlite import SqliteStore
+
+NOW = 1_700_000_000_000
+HOUR = 3_600_000
+CODE = "golden-eagle-427"
+
+
+async def open_sqlite(directory: Path) -> SessionStore:
+    """The SQLite store."""
+    return await SqliteStore.open(directory / "sessions.sqlite3")
+
+
+async def open_publishing(directory: Path) -> SessionStore:
+    """The store as the service uses it."""
+    return PublishingStore(await open_sqlite(directory), Hub())
+
+
+STORES = {"sqlite": open_sqlite, "publishing": open_publishing}
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SessionStore]:
+    """Each kind of store, empty."""
+    made = await STORES[request.param](tmp_path)
+    yield made
+    await made.aclose()
+
+
+def session(code: str = CODE, connection_id: str = "speaker") -> Session:
+    """A session with every field set to something."""
+    return Session(
+        session_id=code,
+        speaker_id="anna",
+        speaker_connection_id=connection_id,
+        settings=Settings(
+            source_language="en",
+            quality_tier=QualityTier.PREMIUM,
+            partial_results=False,
+            min_stability=0.75,
+            max_buffer_timeout_s=3.5,
+            glossary=(GlossaryTerm("Bézier", {"es": "Bézier", "fr": "« Bézier »"}),),
+        ),
+        broadcast=Broadcast(last_change_ms=NOW, volume=0.25),
+        created_at_ms=NOW,
+        expires_at_ms=NOW + 2 * HOUR,
+        ends_at_ms=NOW + 2 * HOUR,
+    )
+
+
+def speaker(code: str = CODE, connection_id: str = "speaker") -> Seat:
+    """The speaker's seat."""
+    return Seat(connection_id, code, Role.SPEAKER, b"s" * 32, NOW + 2 * HOUR, request_id="r1")
+
+
+def listener(connection_id: str, language: str = "es", code: str = CODE) -> Seat:
+    """A listener's seat."""
+    return Seat(
+        connection_id, code, Role.LISTENER, connection_id.encode(), NOW + HOUR, target_language=language
+    )
+
+
+def handover(old: Seat, connection_id: str, token_hash: bytes = b"next", capacity: int = 500) -> Handover:
+    """`old` as it passes to a connection."""
+    seat = replace(old, connection_id=connection_id, token_hash=token_hash, until_ms=NOW + 4 * HOUR)
+    return Handover(old.connection_id, old.token_hash, seat, NOW + 4 * HOUR, capacity)
+
+
+async def leave(store: SessionStore, connection_id: str, now_ms: int = NOW) -> object:
+    """A connection goes."""
+    return await store.leave(
+        connection_id, grace_until_ms=now_ms + 30_000, resumable_until_ms=now_ms + 120_000, now_ms=now_ms
+    )
+
+
+async def audience(store: SessionStore, code: str = CODE) -> Audience:
+    """Who listens."""
+    found = await store.find(code)
+    assert found is not None
+    return found.audience
+
+
+async def test_what_is_put_in_comes_out(store: SessionStore) -> None:
+    """A session and a seat are read back whole; what is not there is None."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    found = await store.find(CODE)
+    assert found is not None
+    assert found.session == session()
+    assert found.audience == Audience({})
+    assert await store.seat("speaker") == speaker()
+    assert await store.find("silver-otter-100") is None
+    assert await store.seat("nobody") is None
+
+
+async def test_a_code_is_taken_once(store: SessionStore) -> None:
+    """Of 20 sessions with one code at once, one is made; a taken code leaves no seat behind."""
+    made = await asyncio.gather(
+        *(store.create(session(CODE, f"c{i}"), speaker(CODE, f"c{i}"), now_ms=NOW) for i in range(20)),
+        return_exceptions=True,
+    )
+    assert Counter(type(outcome) for outcome in made) == {type(None): 1, CodeTaken: 19}
+    assert sum([await store.seat(f"c{i}") is not None for i in range(20)]) == 1
+
+
+async def test_a_connection_has_one_seat(store: SessionStore) -> None:
+    """Neither a second session nor a join is for a connection that is seated."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    with pytest.raises(Refused):
+        await store.create(session("silver-otter-100"), speaker("silver-otter-100"), now_ms=NOW)
+    assert await store.find("silver-otter-100") is None
+    with pytest.raises(Refused):
+        await store.join(listener("speaker"), capacity=500, now_ms=NOW)
+    outcomes = await asyncio.gather(
+        *(store.join(listener("c1"), capacity=500, now_ms=NOW) for _ in range(10)), return_exceptions=True
+    )
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 9
+    assert await audience(store) == Audience({"es": 1})
+
+
+async def test_capacity_under_concurrency(store: SessionStore) -> None:
+    """200 concurrent joins with a cap of 50 admit exactly 50, and other sessions are not concerned."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    other = "silver-otter-100"
+    await store.create(session(other, "s2"), speaker(other, "s2"), now_ms=NOW)
+    outcomes = await asyncio.gather(
+        *(store.join(listener(f"c{i}"), capacity=50, now_ms=NOW) for i in range(200)),
+        *(store.join(listener(f"o{i}", code=other), capacity=50, now_ms=NOW) for i in range(20)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 150
+    assert await audience(store) == Audience({"es": 50})
+    assert await audience(store, other) == Audience({"es": 20})
+
+
+async def test_a_join_needs_a_live_session(store: SessionStore) -> None:
+    """Nobody joins a session that is not there, over by its time, or ended."""
+    with pytest.raises(Refused):
+        await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await store.create(session(), speaker(), now_ms=NOW)
+    with pytest.raises(Refused):
+        await store.join(listener("c1"), capacity=500, now_ms=NOW + 2 * HOUR)
+    await store.end(CODE, "speaker", "speakerEnded", now_ms=NOW)
+    with pytest.raises(Refused):
+        await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    assert await store.seat("c1") is None
+
+
+async def test_a_seat_in_a_session_that_is_over_does_not_count(store: SessionStore) -> None:
+    """Its connection is free to be seated again."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await store.end(CODE, "speaker", "speakerEnded", now_ms=NOW)
+    other = "silver-otter-100"
+    await store.create(session(other), speaker(other), now_ms=NOW)
+    await store.join(listener("c1", code=other), capacity=500, now_ms=NOW)
+    assert await audience(store, other) == Audience({"es": 1})
+
+
+async def test_handing_over_a_listeners_seat(store: SessionStore) -> None:
+    """A seat that is taken moves without anybody noticing; one that was left counts again."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=1, now_ms=NOW)
+    moved = await store.hand_over(handover(listener("c1"), "c2", capacity=1), now_ms=NOW)
+    assert (moved.snapshot.audience, moved.changed) == (Audience({"es": 1}), False)
+    assert await store.seat("c1") is None
+    now_held = await store.seat("c2")
+    assert now_held is not None
+    await leave(store, "c2")
+    back = await store.hand_over(handover(now_held, "c3", b"third"), now_ms=NOW)
+    assert (back.snapshot.audience, back.changed) == (Audience({"es": 1}), True)
+    held = await store.seat("c3")
+    assert held is not None
+    in_french = replace(handover(held, "c4").seat, target_language="fr")
+    other = await store.hand_over(replace(handover(held, "c4"), seat=in_french), now_ms=NOW)
+    assert (other.snapshot.audience, other.changed) == (Audience({"fr": 1}), True)
+
+
+async def test_handing_over_the_speakers_seat(store: SessionStore) -> None:
+    """The new connection is the session's, for the new time."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await leave(store, "speaker")
+    change = await store.hand_over(handover(speaker(), "s2"), now_ms=NOW + 29_999)
+    assert change.snapshot.session.speaker_connection_id == "s2"
+    assert change.snapshot.session.ends_at_ms == NOW + 4 * HOUR
+    assert change.snapshot.session.expires_at_ms == NOW + 4 * HOUR
+    assert change.snapshot.session.end_reason == "expired"
+    assert not change.changed
+    with pytest.raises(Refused):
+        await store.end(CODE, "speaker", "x", now_ms=NOW)
+    assert await store.end(CODE, "s2", "x", now_ms=NOW)
+
+
+async def test_a_token_is_used_once(store: SessionStore) -> None:
+    """Of 20 connections with one token at once, one gets the seat."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    outcomes = await asyncio.gather(
+        *(store.hand_over(handover(listener("c1"), f"n{i}"), now_ms=NOW) for i in range(20)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 19
+    assert await audience(store) == Audience({"es": 1})
+
+
+async def test_when_a_seat_is_not_handed_over(store: SessionStore) -> None:
+    """Not with another hash, to a seated connection, without room, too late, across roles, or when over."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    for connection in ("c1", "c2"):
+        await store.join(listener(connection), capacity=500, now_ms=NOW)
+    await leave(store, "c1")
+    good = handover(listener("c1"), "c3")
+    across = replace(good, seat=replace(good.seat, role=Role.SPEAKER))
+    for bad, now_ms in [
+        (replace(good, expected_hash=b"other"), NOW),
+        (handover(listener("c1"), "c2"), NOW),
+        (handover(listener("c2"), "c2"), NOW),
+        (replace(good, capacity=1), NOW),
+        (good, NOW + 120_000),
+        (across, NOW),
+        (good, NOW + 3 * HOUR),
+        (handover(listener("nobody"), "c3"), NOW),
+    ]:
+        with pytest.raises(Refused):
+            await store.hand_over(bad, now_ms=now_ms)
+    assert await audience(store) == Audience({"es": 1})
+    assert (await store.hand_over(good, now_ms=NOW)).changed
+
+
+async def test_a_connection_resumes_its_own_left_seat(store: SessionStore) -> None:
+    """A connection that was thought gone takes its own seat again."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await leave(store, "c1")
+    assert (await store.hand_over(handover(listener("c1"), "c1"), now_ms=NOW)).changed
+
+
+async def test_rotating(store: SessionStore) -> None:
+    """A seat that counts gets another hash; one that does not is refused."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.rotate("speaker", b"new", now_ms=NOW)
+    seat = await store.seat("speaker")
+    assert seat is not None
+    assert seat.token_hash == b"new"
+    with pytest.raises(Refused):
+        await store.rotate("nobody", b"new", now_ms=NOW)
+    await leave(store, "speaker")
+    with pytest.raises(Refused):
+        await store.rotate("speaker", b"newer", now_ms=NOW)
+
+
+async def test_changing_language(store: SessionStore) -> None:
+    """Only a listener who is there moves."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    changed = await store.change_language("c1", "fr", now_ms=NOW)
+    assert (changed.snapshot.audience, changed.changed) == (Audience({"fr": 1}), True)
+    assert not (await store.change_language("c1", "fr", now_ms=NOW)).changed
+    await leave(store, "c1")
+    for connection in ("speaker", "nobody", "c1"):
+        with pytest.raises(Refused):
+            await store.change_language(connection, "pt", now_ms=NOW)
+
+
+async def test_updating_the_broadcast(store: SessionStore) -> None:
+    """Absent fields stay, also when two change different fields at once; only the speaker may."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await asyncio.gather(
+        store.update_broadcast(CODE, "speaker", Controls(is_paused=True), now_ms=NOW + 1),
+        store.update_broadcast(CODE, "speaker", Controls(is_muted=True), now_ms=NOW + 1),
+        store.update_broadcast(CODE, "speaker", Controls(volume=0.5), now_ms=NOW + 1),
+    )
+    change = await store.update_broadcast(CODE, "speaker", Controls(volume=0.5), now_ms=NOW + 2)
+    assert not change.changed
+    assert change.snapshot.session.broadcast == Broadcast(
+        last_change_ms=NOW + 1, is_paused=True, is_muted=True, volume=0.5
+    )
+    for connection in ("c1", "nobody"):
+        with pytest.raises(Refused):
+            await store.update_broadcast(CODE, connection, Controls(), now_ms=NOW)
+    with pytest.raises(Refused):
+        await store.update_broadcast("silver-otter-100", "speaker", Controls(), now_ms=NOW)
+    with pytest.raises(Refused):
+        await store.update_broadcast(CODE, "speaker", Controls(), now_ms=NOW + 2 * HOUR)
+
+
+async def test_ending_once(store: SessionStore) -> None:
+    """Of ten ends at once one ends the session, and the sweep has nothing to report."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    with pytest.raises(Refused):
+        await store.end(CODE, "c1", "x", now_ms=NOW)
+    outcomes = await asyncio.gather(
+        *(store.end(CODE, "speaker", f"r{i}", now_ms=NOW + 5) for i in range(10)), return_exceptions=True
+    )
+    ended = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    assert len(ended) == 1
+    assert ended[0].audience == Audience({"es": 1})
+    found = await store.find(CODE)
+    assert found is not None
+    assert (found.session.ended, found.session.ends_at_ms) == (True, NOW + 5)
+    assert found.session.end_reason == ended[0].session.end_reason
+    assert (await store.sweep(now_ms=NOW + 10, forget_before_ms=0)).ended == ()
+
+
+async def test_leaving(store: SessionStore) -> None:
+    """A listener stops counting, a speaker's grace begins, and it happens once."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    left = await asyncio.gather(*(leave(store, "c1") for _ in range(5)))
+    assert sum(outcome is not None for outcome in left) == 1
+    assert await audience(store) == Audience({})
+    assert await leave(store, "speaker")
+    assert await leave(store, "speaker", NOW + 1000) is None
+    assert await leave(store, "nobody") is None
+    found = await store.find(CODE)
+    assert found is not None
+    assert found.session.ends_at_ms == NOW + 30_000
+    assert found.session.life(NOW + 29_999) is Life.LIVE
+    assert found.session.life(NOW + 30_000) is Life.OVER
+
+
+async def test_everybody_leaving(store: SessionStore) -> None:
+    """Live sessions begin their grace, those already in it keep theirs, and ended ones stay ended."""
+    codes = [f"golden-eagle-{number}" for number in (100, 200, 300)]
+    for code in codes:
+        await store.create(session(code, code), speaker(code, code), now_ms=NOW)
+        await store.join(listener(f"l-{code}", code=code), capacity=500, now_ms=NOW)
+    await leave(store, codes[1])
+    await store.end(codes[2], codes[2], "bye", now_ms=NOW)
+    later = NOW + 10_000
+    await store.leave_all(grace_until_ms=later + 30_000, resumable_until_ms=later + 120_000, now_ms=later)
+    ends = []
+    for code in codes:
+        found = await store.find(code)
+        assert found is not None
+        ends.append((found.session.ends_at_ms, found.session.end_reason, found.session.ended))
+        if code != codes[2]:
+            assert found.audience == Audience({})
+    assert ends == [
+        (later + 30_000, "speakerDisconnected", False),
+        (NOW + 30_000, "speakerDisconnected", False),
+        (NOW, "bye", True),
+    ]
+
+
+async def test_sweeping(store: SessionStore) -> None:
+    """Each end is reported by one sweep; seats are given up; then all is forgotten and the code is free."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await store.join(replace(listener("c2", "fr"), until_ms=NOW + 2 * HOUR), capacity=500, now_ms=NOW)
+    first = await store.sweep(now_ms=NOW, forget_before_ms=0)
+    assert (first.ended, first.audiences, first.next_due_ms) == ((), (), NOW + HOUR)
+    second = await store.sweep(now_ms=NOW + HOUR, forget_before_ms=0)
+    assert [snapshot.audience for snapshot in second.audiences] == [Audience({"fr": 1})]
+    assert second.next_due_ms == NOW + 2 * HOUR
+    due = NOW + 2 * HOUR
+    sweeps = await asyncio.gather(*(store.sweep(now_ms=due, forget_before_ms=due) for _ in range(5)))
+    assert [ended.session_id for swept in sweeps for ended in swept.ended] == [CODE]
+    assert all(swept.audiences == () for swept in sweeps)
+    assert await store.find(CODE) is not None
+    await store.sweep(now_ms=due + 1, forget_before_ms=due + 1)
+    assert await store.find(CODE) is None
+    assert await store.seat("speaker") is None
+    await store.create(session(), speaker(), now_ms=NOW)
+
+
+async def test_left_seats_are_swept_in_silence(store: SessionStore) -> None:
+    """A seat that nobody resumed goes without a change of audience."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await leave(store, "c1")
+    swept = await store.sweep(now_ms=NOW + 120_000, forget_before_ms=0)
+    assert swept.audiences == ()
+    assert await store.seat("c1") is None
+
+
+async def test_quotas_under_concurrency(store: SessionStore) -> None:
+    """Of 100 concurrent takes from a quota of 30, exactly 30 are granted; keys are separate."""
+    quota = Quota(30, 60_000)
+    verdicts = await asyncio.gather(*(store.take("k", quota, now_ms=NOW) for _ in range(100)))
+    assert sum(verdict.granted for verdict in verdicts) == 30
+    assert (await store.take("other", quota, now_ms=NOW)).granted
+    await store.sweep(now_ms=NOW + 1_999, forget_before_ms=0)
+    assert not (await store.take("k", quota, now_ms=NOW + 1_999)).granted
+    assert (await store.take("k", quota, now_ms=NOW + 2_000)).granted
+    await store.sweep(now_ms=NOW + HOUR, forget_before_ms=0)
+    verdicts = [await store.take("k", quota, now_ms=NOW + HOUR) for _ in range(31)]
+    assert sum(verdict.granted for verdict in verdicts) == 30
+
+
+async def test_a_closed_store(store: SessionStore) -> None:
+    """A store that is closed says so, and may be closed twice."""
+    await store.aclose()
+    await store.aclose()
+    with pytest.raises(StoreUnavailable):
+        await store.find(CODE)
+
+
+@pytest.mark.parametrize("kind", STORES)
+async def test_reopening(kind: str, tmp_path: Path) -> None:
+    """What was there when a store was closed, and its times, are there when it is opened again."""
+    first = await STORES[kind](tmp_path)
+    await first.create(session(), speaker(), now_ms=NOW)
+    await first.join(listener("c1"), capacity=500, now_ms=NOW)
+    await leave(first, "speaker")
+    before = await first.find(CODE)
+    await first.aclose()
+    second = await STORES[kind](tmp_path)
+    assert await second.find(CODE) == before
+    assert await second.seat("c1") == listener("c1")
+    assert [ended.session_id for ended in (await second.sweep(now_ms=NOW + 30_000, forget_before_ms=0)).ended]
+    await second.aclose()
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["join", "leave", "language", "resume"]),
+            st.integers(0, 5),
+            st.sampled_from(["es", "fr"]),
+        ),
+        max_size=40,
+    ),
+    batch=st.integers(1, 8),
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_counts_never_drift(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]], batch: int
+) -> None:
+    """However joins, leaves, moves and returns interleave, the count is the seats, within the cap."""
+
+    async def play(store: SessionStore) -> None:
+        await store.create(session(), speaker(), now_ms=NOW)
+
+        async def step(action: str, number: int, language: str) -> None:
+            connection = f"c{number}"
+            try:
+                match action:
+                    case "join":
+                        await store.join(listener(connection, language), capacity=3, now_ms=NOW)
+                    case "leave":
+                        await leave(store, connection)
+                    case "language":
+                        await store.change_language(connection, language, now_ms=NOW)
+                    case _:
+                        target = f"c{(number + 1) % 6}"
+                        seat = await store.seat(connection)
+                        if seat is not None:
+                            await store.hand_over(
+                                handover(seat, target, seat.token_hash, capacity=3), now_ms=NOW
+                            )
+            except Refused:
+                pass
+
+        for start in range(0, len(steps), batch):
+            await asyncio.gather(*(step(*chosen) for chosen in steps[start : start + batch]))
+            seats = [await store.seat(f"c{number}") for number in range(6)]
+            held = Counter(seat.target_language for seat in seats if seat is not None and seat.present)
+            counted = await audience(store)
+            assert counted == Audience(dict(held))
+            assert counted.listener_count <= 3
+
+    async def run() -> None:
+        store = await open_sqlite(tmp_path_factory.mktemp("store"))
+        try:
+            await play(store)
+        finally:
+            await store.aclose()
+
+    asyncio.run(run())
