@@ -1,7 +1,5 @@
 # Everything that is done here by hand. `make run` and `make test` are all that a newcomer needs.
-HOST ?= 127.0.0.1
-PORT ?= 8080
-DATA_DIR ?= var
+# HOST, PORT and DATA_DIR, here or in the environment, reach `babelcast serve`: make run PORT=9000
 # Passed on to pytest: make test ARGS='-k gateway -x'
 ARGS ?=
 # A folder of speech for the benches, with an index.json
@@ -20,8 +18,8 @@ help: ## show this list
 setup: ## install what is missing: .venv and the Debian packages of the engines
 	@deploy/dev/setup
 
-run: setup ## serve everything on HOST:PORT (127.0.0.1:8080), data in DATA_DIR (var)
-	@exec $(bin)/babelcast serve --host '$(HOST)' --port '$(PORT)' --data-dir '$(DATA_DIR)'
+run: setup ## serve everything on HOST:PORT (127.0.0.1:8080), data in DATA_DIR
+	@exec $(bin)/babelcast serve
 
 test: setup ## run all tests with branch coverage
 	@$(bin)/pytest --cov --cov-report=term $(ARGS)

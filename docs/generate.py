@@ -4,6 +4,7 @@ A page keeps its prose; what stands between `<!-- begin NAME -->` and `<!-- end 
 """
 
 import inspect
+import itertools
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -13,10 +14,11 @@ from typing import Final
 import msgspec
 
 from babelcast import config, errors
+from babelcast.auth.config import AuthConfig
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import server_messages as say
 from babelcast.protocol.codec import ALIASES
-from docs.notes import ANSWERS, FIELDS, HEARD_BY, STATUSES
+from docs.notes import ANSWERS, FIELDS, HEARD_BY, SETTINGS, STATUSES
 from gateway.config import GatewayConfig
 from gateway.permissions import ALLOWED, Role
 from session_svc.config import SessionConfig
@@ -26,10 +28,10 @@ from translation_svc.config import TranslationConfig
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = (ROOT / "docs" / "protocol.md", ROOT / "README.md")
 CONFIGS: Final = {
-    "gateway": GatewayConfig,
-    "session": SessionConfig,
-    "transcription": TranscriptionConfig,
-    "translation": TranslationConfig,
+    "gateway": (GatewayConfig, AuthConfig),
+    "session": (SessionConfig,),
+    "transcription": (TranscriptionConfig,),
+    "translation": (TranslationConfig,),
 }
 _BLOCK = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 _UNSHOWN_LIMIT = 2**53
@@ -102,8 +104,8 @@ def error_codes() -> str:
 def configuration() -> str:
     """The environment variables of all services."""
     rows: dict[str, tuple[config.Setting, list[str]]] = {}
-    for service, kind in CONFIGS.items():
-        for setting in config.settings(kind):
+    for service, kinds in CONFIGS.items():
+        for setting in itertools.chain.from_iterable(map(config.settings, kinds)):
             rows.setdefault(setting.variable, (setting, []))[1].append(service)
     return _table(
         ("variable", "default", "read by", "meaning"),
@@ -112,7 +114,7 @@ def configuration() -> str:
                 f"`{setting.variable}`",
                 _shown_default(setting.default),
                 ", ".join(services),
-                _sentence(setting.help),
+                SETTINGS.get(setting.variable) or _sentence(setting.help),
             ]
             for setting, services in rows.values()
         ),

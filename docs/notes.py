@@ -205,3 +205,9 @@ STATUSES: Final = {
     ErrorCode.SERVICE_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The HTTP status that each error code corresponds to."""
+
+SETTINGS: Final = {
+    "DATA_DIR": "Folder of the session file, the local issuer's key and fetched models.",
+    "RESUME_WINDOW_SECONDS": "How long those who come back can catch up on what they missed, s.",
+}
+"""Meaning of the variables that services share and each describes from its own side."""
