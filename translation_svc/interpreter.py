@@ -22,6 +22,10 @@ _VOICE_SAMPLE_RATE_HZ = 16_000
 class Interpreter(Protocol):
     """The port between streams and engines."""
 
+    def sources(self) -> list[str]:
+        """Languages that can be spoken here, sorted."""
+        ...
+
     def targets(self, source: str) -> list[str]:
         """Languages that `source` can be heard in, sorted; empty when it cannot be spoken here."""
         ...
@@ -59,6 +63,10 @@ class EngineInterpreter:
         self._opus_threads = asyncio.Semaphore(_OPUS_THREADS)
         self._tasks: set[asyncio.Task[object]] = set()
         self._warmed: set[Step] = set()
+
+    def sources(self) -> list[str]:
+        """Languages that can be spoken here."""
+        return sorted(self.routes.sources)
 
     def targets(self, source: str) -> list[str]:
         """Languages that `source` can be heard in."""

@@ -9,7 +9,10 @@ _FINAL_MARK = re.compile(r"([.!?…]+)[\"'”’»)\]]*$")
 _CONTINUES = re.compile(r"[,;:—–-]$")
 _SPACE_BEFORE = re.compile(r"\s+([,.;:!?…)\]»”](?![0-9]))")
 _SPACE_AFTER = re.compile(r"([(\[«“¿¡])\s+")
-_ELISION = re.compile(r"\b((?:[cdjlmnst]|qu|dell|nell|all|dall|sull|un|quest)['’])\s+(?=\w)", re.IGNORECASE)
+_ELISION = re.compile(
+    r"(?<!['’\w])((?:[cdjlmnst]|qu|dell|nell|all|dall|sull|un|quest)['’])\s+(?=[aeiouhàèéêìíòóùú])",
+    re.IGNORECASE,
+)
 _OPENING = re.compile(r"^[\s\"'“‘«(\[—–-]*")
 _OPENS = {"?": "¿", "!": "¡"}
 _LOOP = re.compile(r"(\b[\w'’-]+(?:[ ,]+[\w'’-]+){0,3}[ ,]+?)\1{3,}|((?:[^\w\s]\s*){1,2}?)\2{5,}")

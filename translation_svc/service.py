@@ -11,7 +11,7 @@ from babelcast.channel import Channel
 from babelcast.errors import CapacityExhausted, InvalidMessage, ServiceUnavailable
 from babelcast.translation.v1 import translation_pb2 as pb
 from babelcast.translation.v1 import translation_pb2_grpc
-from translation_svc.interpreter import EngineInterpreter
+from translation_svc.interpreter import Interpreter
 from translation_svc.segments import Answer, Segment
 from translation_svc.stream import Stream, StreamCut, StreamSettings
 from translation_svc.wire import read_glossary, read_segment, write_answer
@@ -27,7 +27,7 @@ Response: TypeAlias = pb.StreamingTranslateResponse
 class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
     """Serves streams from one interpreter."""
 
-    def __init__(self, interpreter: EngineInterpreter, *, max_streams: int, segment_timeout_s: float) -> None:
+    def __init__(self, interpreter: Interpreter, *, max_streams: int, segment_timeout_s: float) -> None:
         self._interpreter = interpreter
         self._max_streams = max_streams
         self._segment_timeout_s = segment_timeout_s
@@ -69,11 +69,11 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         context: grpc.aio.ServicerContext[pb.ListLanguagesRequest, pb.ListLanguagesResponse],  # noqa: ARG002
     ) -> pb.ListLanguagesResponse:
         """All routes that are installed."""
-        routes = self._interpreter.routes
+        interpreter = self._interpreter
         return pb.ListLanguagesResponse(
             targets={
-                source: pb.TargetLanguages(languages=routes.targets(source))
-                for source in sorted(routes.sources)
+                source: pb.TargetLanguages(languages=interpreter.targets(source))
+                for source in interpreter.sources()
             }
         )
 

@@ -42,7 +42,7 @@ class Stream:
         """Raises: UnsupportedLanguage when nothing is spoken from the source."""
         targets = interpreter.targets(settings.source)
         if not targets:
-            raise UnsupportedLanguage(settings.source, available=targets)
+            raise UnsupportedLanguage(settings.source, available=interpreter.sources())
         self._settings = settings
         self._targets = frozenset((*targets, settings.source))
         self._interpreter = interpreter

@@ -140,12 +140,12 @@ class WorkerProcess:
         try:
             async with asyncio.timeout(self._deadlines.start_s):
                 return await self._start()
+        except TimeoutError as error:  # an OSError too, so it stands first
+            self._failed()
+            raise EngineTimedOut(self.name, self._deadlines.start_s) from error
         except OSError as error:
             self._failed()
             raise EngineMissing(self.name, error.strerror or "it cannot be started") from error
-        except TimeoutError as error:
-            self._failed()
-            raise EngineTimedOut(self.name, self._deadlines.start_s) from error
         except asyncio.IncompleteReadError as error:
             self._failed()
             raise EngineMissing(self.name, "it ended while starting") from error

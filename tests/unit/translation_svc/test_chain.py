@@ -1,0 +1,105 @@
+"""Sentences on their way."""
+
+import asyncio
+
+import pytest
+
+from translation_svc.chain import Chain
+from translation_svc.failures import EngineDied, EngineMissing
+from translation_svc.glossary import Glossary
+from translation_svc.routes import Step
+from translation_svc.translators.base import MAX_WORDS, Pair
+from translation_svc.turns import Urgency
+
+TO_PT = (Step("bergamot", Pair("en", "pt")),)
+TO_ES = (*TO_PT, Step("apertium", Pair("pt", "es")))
+
+
+PLAIN = Glossary()
+
+
+async def _translate(chain: Chain, text: str, *, glossary: Glossary = PLAIN, target: str = "es") -> str:
+    route = TO_ES if target == "es" else TO_PT
+    return await chain.translate(text, route, target=target, glossary=glossary, urgency=Urgency.FINAL)
+
+
+async def test_sentences_go_one_by_one_through_all_steps(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+    """And come back in order."""
+    assert await _translate(chain, "One. Two.") == "Es(pt(One.)) Es(pt(Two.))"
+    assert [text for text, _, _ in model.calls] == ["One.", "Two."]
+
+
+async def test_long_sentences_are_cut_for_the_engine(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+    """At most MAX_WORDS at once, nothing lost."""
+    await _translate(chain, " ".join(f"w{n}" for n in range(250)))
+    assert [len(text.split()) for text, _, _ in model.calls] == [MAX_WORDS, MAX_WORDS, 250 - 2 * MAX_WORDS]
+
+
+async def test_a_repeated_sentence_comes_from_the_cache(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+    """Even as part of another text."""
+    await _translate(chain, "Thank you.")
+    await _translate(chain, "Thank you. Goodbye.")
+    assert [text for text, _, _ in model.calls] == ["Thank you.", "Goodbye."]
+
+
+async def test_addresses_and_terms_pass_untouched(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+    """The engine sees placeholders."""
+    glossary = Glossary({"world": {"es": "Mundo Feliz"}})
+    answer = await _translate(chain, "Hello world at https://a.example/x_y.", glossary=glossary)
+    assert answer == "Es(pt(Hello Mundo Feliz at https://a.example/x_y.))"
+    assert [text for text, _, _ in model.calls] == ["Hello Xq1 at Xq2."]
+
+
+async def test_terms_of_one_target_do_not_touch_another(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+    """Portuguese has no translation for the term, so it is a word like others there."""
+    glossary = Glossary({"world": {"es": "Mundo"}})
+    assert await _translate(chain, "Hello world.", glossary=glossary, target="pt") == "Pt(Hello world.)"
+
+
+async def test_a_lost_placeholder_costs_the_term_not_the_sentence(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+    """It is translated again as it is."""
+    model.answer = lambda text, _pair: text.replace("Xq1", "")
+    glossary = Glossary({"world": {"es": "Mundo"}})
+    assert await _translate(chain, "Hello world.", glossary=glossary) == "Es(Hello world.)"
+
+
+@pytest.mark.parametrize("text", ["", "   ", "...", "?!"])
+async def test_what_has_no_words_needs_no_engine(chain: Chain, model, text: str) -> None:  # type: ignore[no-untyped-def]
+    """It stays as it is."""
+    assert await _translate(chain, text) == text.strip()
+    assert model.calls == []
+
+
+async def test_a_failure_of_one_sentence_is_the_text_s_failure(chain: Chain, rules) -> None:  # type: ignore[no-untyped-def]
+    """Raised as itself, not in a group."""
+    rules.failures[Pair("pt", "es")] = EngineDied("apertium")
+    with pytest.raises(EngineDied):
+        await _translate(chain, "One. Two.")
+
+
+async def test_a_step_of_an_engine_that_is_not_there_fails(chain: Chain) -> None:
+    """By name."""
+    route = (Step("amazon", Pair("en", "de")),)
+    with pytest.raises(EngineMissing):
+        await chain.translate("Hi.", route, target="de", glossary=Glossary(), urgency=Urgency.FINAL)
+
+
+async def test_warming_starts_all_steps_and_survives_a_broken_one(chain: Chain, model, rules) -> None:  # type: ignore[no-untyped-def]
+    """Sentences will meet the failure again."""
+    rules.failures[Pair("pt", "es")] = EngineDied("apertium")
+    await chain.warm(TO_ES)
+    assert (model.warmed, rules.warmed) == ([Pair("en", "pt")], [Pair("pt", "es")])
+
+
+async def test_cancelling_a_text_ends_its_sentences(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+    """The flight itself goes on in the cache."""
+    gate = model.gates[Pair("en", "pt")] = asyncio.Event()
+    task = asyncio.create_task(_translate(chain, "One.", target="pt"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.set()
+    assert await _translate(chain, "One.", target="pt") == "Pt(One.)"
+    assert len(model.calls) == 1
