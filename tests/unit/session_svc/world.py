@@ -1,5 +1,6 @@
 """The rules on a real SQLite file, with a clock that goes when told."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
 from session_svc import ids
@@ -19,10 +20,12 @@ class RecordingHub(Hub):
     def __init__(self) -> None:
         super().__init__()
         self.published: list[Event] = []
+        self.heard = asyncio.Event()
 
     def publish(self, event: Event) -> None:
         """Keep it."""
         self.published.append(event)
+        self.heard.set()
 
 
 @dataclass

@@ -1,0 +1,38 @@
+"""The session service's configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from babelcast import config
+from session_svc.config import SessionConfig, policy
+from session_svc.quotas import Quota
+
+
+def test_the_protocols_defaults() -> None:
+    """Without any variable the limits are those of the protocol."""
+    limits = policy(config.load(SessionConfig, {}))
+    assert limits.max_listeners == 500
+    assert limits.creates == Quota(50, 3_600_000)
+    assert limits.joins == Quota(600, 60_000)
+    assert (limits.max_duration_ms, limits.grace_ms, limits.resume_ms) == (7_200_000, 30_000, 120_000)
+
+
+def test_from_the_environment() -> None:
+    """Each variable counts."""
+    made = config.load(
+        SessionConfig,
+        {"DATA_DIR": "/data", "MAX_LISTENERS_PER_SESSION": "3", "SPEAKER_GRACE_SECONDS": "0.5"}
+        | {"SESSION_MAX_DURATION_HOURS": "0.5", "GRPC_REFLECTION": "true"},
+    )
+    assert made.sessions_file == Path("/data/sessions.sqlite3")
+    assert made.grpc_reflection
+    assert (policy(made).max_listeners, policy(made).grace_ms) == (3, 500)
+    assert policy(made).max_duration_ms == 1_800_000
+
+
+@pytest.mark.parametrize("name", ["MAX_LISTENERS_PER_SESSION", "RATE_LIMIT_SESSIONS_PER_HOUR"])
+def test_limits_of_nothing(name: str) -> None:
+    """A limit of zero would lock everybody out, so it is refused by name."""
+    with pytest.raises(config.ConfigError, match=name):
+        config.load(SessionConfig, {name: "0"})

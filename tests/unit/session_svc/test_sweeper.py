@@ -1,0 +1,85 @@
+"""The timer of sessions."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from babelcast.errors import SessionEnded
+from session_svc.events import Ended, Event
+from session_svc.store.base import StoreUnavailable
+from session_svc.sweeper import Sweeper
+from tests.unit.session_svc.world import World
+
+
+class Health:
+    """What health was told."""
+
+    def __init__(self) -> None:
+        self.told: list[bool] = []
+        self.changed = asyncio.Event()
+
+    async def __call__(self, *, serving: bool) -> None:
+        """Note it."""
+        self.told.append(serving)
+        self.changed.set()
+
+    async def next(self) -> bool:
+        """The next word."""
+        async with asyncio.timeout(10):
+            await self.changed.wait()
+        self.changed.clear()
+        return self.told[-1]
+
+
+@pytest.fixture
+def health() -> Health:
+    """Somebody who listens."""
+    return Health()
+
+
+@pytest.fixture
+async def due(world: World, health: Health) -> AsyncIterator[asyncio.Event]:
+    """A sweeper at work; what it waits for."""
+    event = asyncio.Event()
+    sweeper = Sweeper(world.sessions, event, now_ms=lambda: world.now, tell_health=health)
+    await sweeper.start()
+    yield event
+    await sweeper.aclose()
+    await sweeper.aclose()
+
+
+async def test_it_serves_after_the_first_sweep(due: asyncio.Event, health: Health) -> None:
+    """Health says so only once the record was seen to work."""
+    assert health.told == [True]
+
+
+async def test_it_is_woken_by_a_deadline(world: World, due: asyncio.Event) -> None:
+    """A deadline nearer than known ends its session when it comes."""
+    code = (await world.created()).snapshot.session.session_id
+    await world.sessions.disconnect("c-speaker")
+    world.pass_s(30)
+    due.set()
+    async with asyncio.timeout(10):
+        await world.hub.heard.wait()
+    assert world.events() == [Event(code, Ended("speakerDisconnected"))]
+    with pytest.raises(SessionEnded):
+        await world.sessions.get(code)
+
+
+async def test_health_follows_the_store(
+    world: World, due: asyncio.Event, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that fails is told, and so is its recovery, without anybody's doing."""
+    await health.next()
+    monkeypatch.setattr("session_svc.sweeper.RETRY_S", 0.01)
+
+    async def broken() -> None:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.sessions, "sweep", broken)
+        due.set()
+        assert await health.next() is False
+    assert await health.next() is True
+    assert health.told == [True, False, True]
