@@ -19,7 +19,9 @@ async def serve(config: TranslationConfig) -> None:
         loop.add_signal_handler(number, stopping.set)
     app = TranslationApp(config)
     try:
-        await app.start()
+        port = await app.start()
+        sys.stdout.write(f"ready on port {port}\n")
+        sys.stdout.flush()
         await stopping.wait()
     finally:
         await app.aclose()

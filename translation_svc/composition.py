@@ -82,11 +82,13 @@ class TranslationApp:
         self._health = asyncio.create_task(self._keep_health(), name="translation health")
         if broken:
             self._models_rest(_RETRY_S)
-        log.info(
-            "translation service listens",
-            extra={"port": port, "sources": len(self.interpreter.routes.sources)},
-        )
+        log.info("translation service listens", extra={"port": port})
         return port
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, once started."""
+        return self._server.port
 
     async def wait(self) -> None:
         """Wait until the server has stopped."""

@@ -1,0 +1,272 @@
+"""The real engines, end to end."""
+
+import asyncio
+import io
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from babelcast.rpc.client import open_channel
+from translation_svc.composition import TranslationApp
+from translation_svc.config import TranslationConfig
+from translation_svc.glossary import Glossary
+from translation_svc.loudness import TARGET_LUFS, from_pcm, integrated_loudness
+from translation_svc.segments import Prosody
+from translation_svc.service import SERVICE_NAME
+from translation_svc.translators.base import Pair
+from translation_svc.turns import Urgency
+from translation_svc.worker import environment
+
+pytestmark = pytest.mark.engines
+
+SIX = ["ca", "es", "fr", "gl", "it", "pt"]
+
+
+async def _translate(app: TranslationApp, text: str, source: str, target: str) -> str:
+    return await app.interpreter.translate(
+        text, source=source, target=target, glossary=Glossary(), urgency=Urgency.FINAL
+    )
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """All processes below `pid`."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            yield child
+            yield from _descendants(child)
+
+
+def _there(pids: Iterable[int]) -> list[int]:
+    """Those that still exist, be it as zombies."""
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+async def test_english_into_six_languages_at_once(owner, app: TranslationApp) -> None:  # type: ignore[no-untyped-def]
+    """Real sentences: right words, capitals, opening marks, full stops; then speech for each."""
+    await owner.open()
+    await owner.segment(1, "Have you ever seen a black cat?", *SIX)
+    texts = await owner.texts(SIX)
+    assert texts["es"].startswith("¿")
+    for language, words in {
+        "ca": "gat negre",
+        "es": "gato negro",
+        "fr": "chat noir",
+        "gl": "gato negro",
+        "it": "gatto nero",
+        "pt": "gato preto",
+    }.items():
+        assert words in texts[language]
+        assert texts[language].lstrip("¿")[0].isupper()
+        assert texts[language].endswith("?")
+    await owner.segment(2, "The meeting starts at nine o'clock tomorrow morning", *SIX, speak=True)
+    answers = await owner.end()
+    assert len(answers) == 12
+    assert not any(answer.translation.text.endswith(".") for answer in answers)
+    for answer in answers:
+        if answer.HasField("speech"):
+            assert 1_500 < answer.speech.duration_ms < 5_000
+            assert len(answer.speech.pcm) == pytest.approx(answer.speech.duration_ms * 32, abs=32)
+
+
+async def test_other_languages_into_english_and_each_other(app: TranslationApp) -> None:
+    """The chains backwards."""
+    cases = [
+        ("es", "en", "¿Ha visto usted un gato negro?", "black cat"),
+        ("fr", "en", "Est-ce que vous avez vu un chat noir ?", "black cat"),
+        ("it", "en", "Ho visto un gatto nero.", "black cat"),
+        ("ca", "en", "He vist un gat negre.", "black cat"),
+        ("gl", "en", "Vin un gato negro na rúa.", "black cat"),
+        ("pt", "en", "Eu vi um gato preto.", "black cat"),
+        ("es", "fr", "He visto un gato negro.", "chat noir"),
+        ("it", "es", "Ho visto un gatto nero.", "gato negro"),
+    ]
+    answers = await asyncio.gather(
+        *(_translate(app, text, source, target) for source, target, text, _ in cases)
+    )
+    for (source, target, _, words), answer in zip(cases, answers, strict=True):
+        assert words in answer, f"{source}-{target}: {answer}"
+
+
+async def test_addresses_numbers_terms_and_odd_signs_survive(owner) -> None:  # type: ignore[no-untyped-def]
+    """Through models and rules; no marks of unknown words, no loops."""
+    await owner.open(Babelcast=dict.fromkeys(SIX, "Babelcast"))
+    text = (
+        "Babelcast costs 12,50 at https://example.com/a_b?c=1 [ask] me@example.org"
+        " ^now$ @home <b>fnord</b> ~x* \\."
+    )
+    await owner.segment(1, text, *SIX)
+    for translated in (await owner.texts(SIX)).values():
+        assert "Babelcast" in translated
+        assert "https://example.com/a_b?c=1" in translated
+        assert "me@example.org" in translated
+        assert "@home" in translated
+        assert "12,50" in translated
+        assert not re.search(r"[*^{}<>~]|#\w", translated)
+        assert len(translated) < 2 * len(text)
+    await owner.end()
+
+
+async def test_a_hundred_words_are_not_cut_off(app: TranslationApp) -> None:
+    """The last words of a long sentence without any full stop are there."""
+    text = "and then " * 60 + "the black cat slept on the red chair in the kitchen"
+    assert "gato preto" in await _translate(app, text, "en", "pt")
+
+
+async def test_markup_is_spoken_not_obeyed(app: TranslationApp) -> None:
+    """A file-reading element is only words: it sounds, longer than the words around it."""
+    for text in ('<audio src="/etc/passwd"/> & & </speak>', "a < b & c > d"):
+        clip = await app.voice.speak(text, language="es", prosody=Prosody())
+        plain = await app.voice.speak("a", language="es", prosody=Prosody())
+        assert clip.duration_ms > 2 * plain.duration_ms
+        assert np.abs(from_pcm(clip.pcm)).max() > 0.05
+
+
+async def test_every_voice_is_clear_and_obeys_the_prosody(app: TranslationApp) -> None:
+    """Loudness near the target, nothing clipped, no silent tail; faster is shorter, louder is louder."""
+    for language in app.voice.languages:
+        usual = await app.voice.speak("Uno, dos, tres.", language=language, prosody=Prosody())
+        loudness = integrated_loudness(from_pcm(usual.pcm), 16_000)
+        assert loudness == pytest.approx(TARGET_LUFS, abs=1.0), language
+        assert np.abs(from_pcm(usual.pcm)).max() < 0.999
+        assert np.abs(from_pcm(usual.pcm)[-1_600:]).max() > 0
+        fast = await app.voice.speak("Uno, dos, tres.", language=language, prosody=Prosody(rate=1.4))
+        assert fast.duration_ms < 0.85 * usual.duration_ms
+        soft = await app.voice.speak("Uno, dos, tres.", language=language, prosody=Prosody(volume_db=-6))
+        assert integrated_loudness(from_pcm(soft.pcm), 16_000) == pytest.approx(loudness - 6, abs=0.7)
+
+
+async def test_opus_comes_when_asked_for_and_decodes_again(owner) -> None:  # type: ignore[no-untyped-def]
+    """The same length as the PCM."""
+    await owner.open()
+    await owner.segment(1, "Good morning, everyone.", "es", speak=True, opus=True)
+    await owner.segment(2, "Good morning, everyone.", "es", speak=True)
+    answers = await owner.end()
+    with_opus, without = (answer.speech for answer in answers if answer.HasField("speech"))
+    assert without.opus == b""
+    with av.open(io.BytesIO(with_opus.opus)) as container:
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert samples / 48 == pytest.approx(with_opus.duration_ms, abs=25)
+
+
+async def test_killed_engines_are_replaced_and_no_segment_is_lost(owner, app: TranslationApp) -> None:  # type: ignore[no-untyped-def]
+    """The models, an Apertium pipeline, one of its stages and the voice die between and amid segments."""
+    await owner.open()
+    await owner.segment(0, "This is the first sentence.", "pt", "es", speak=True)
+    for _ in range(4):
+        await owner.read()
+    pipeline = app.apertium.pipelines[Pair("pt", "es")]
+    count = 0
+    for target in ("models", "pipeline", "stage", "voice"):
+        pid = {"models": app.bergamot.worker.pid, "voice": app.voice.worker.pid}.get(target, pipeline.pid)
+        assert pid is not None
+        if target == "stage":
+            pid = next(_descendants(pid))
+        for _ in range(5):
+            count += 1
+            await owner.segment(
+                count, f"Sentence number {count} is about the old library.", "pt", "es", speak=True
+            )
+        os.kill(pid, signal.SIGKILL)
+        keys = []
+        for _ in range(20):
+            answer = await owner.read()
+            kind = answer.WhichOneof("payload")
+            assert kind in {"translation", "speech"}, answer
+            keys.append((getattr(answer, kind).language, kind, getattr(answer, kind).segment))
+        for language in ("pt", "es"):
+            spoken = [(kind, number) for code, kind, number in keys if code == language]
+            assert spoken == [
+                (kind, number) for number in range(count - 4, count + 1) for kind in ("translation", "speech")
+            ]
+    assert await owner.end() == []
+    assert app.bergamot.worker.starts == pipeline.starts - 1 == app.voice.worker.starts == 2
+
+
+async def test_a_hanging_language_hurts_nobody_else(stub, owner, app: TranslationApp) -> None:  # type: ignore[no-untyped-def]
+    """Its group is stopped in mid-life: Spanish fails after the deadline, Portuguese does not wait."""
+    await owner.open()
+    await owner.segment(0, "This is the first sentence.", "pt", "es")
+    await owner.texts(["pt", "es"])
+    pid = app.apertium.pipelines[Pair("pt", "es")].pid
+    assert pid is not None
+    stages = list(_descendants(pid))
+    for stage in stages:
+        os.kill(stage, signal.SIGSTOP)
+    started = time.monotonic()
+    await owner.segment(1, "The library is closed today.", "pt", "es")
+    portuguese = await owner.read()
+    assert portuguese.translation.language == "pt"
+    assert time.monotonic() - started < 1.5
+    failure = (await owner.read()).failure
+    assert (failure.language, failure.segment, failure.reason) == ("es", 1, "SERVICE_UNAVAILABLE")
+    await owner.segment(2, "The library is open today.", "es")
+    assert "biblioteca" in (await owner.texts(["es"]))["es"]
+    await owner.end()
+    await app.apertium.aclose()
+    assert not _there(stages)
+
+
+async def test_three_streams_share_the_engines(stub, owner, app: TranslationApp) -> None:  # type: ignore[no-untyped-def]
+    """Each gets all of its answers, and none waits for another to finish."""
+    owners = [owner, type(owner)(stub), type(owner)(stub)]
+    for index, each in enumerate(owners):
+        await each.open()
+        await each.segment(0, f"Warm up number {index}.", "es", "pt")
+        await each.texts(["es", "pt"])
+
+    async def talk(index: int) -> float:
+        for number in range(1, 16):
+            await owners[index].segment(number, f"Speaker {index} says sentence {number}.", "es", "pt")
+        answers = await owners[index].end()
+        assert len(answers) == 30
+        return time.monotonic()
+
+    started = time.monotonic()
+    ends = [end - started for end in await asyncio.gather(*map(talk, range(3)))]
+    assert max(ends) < 2.5 * min(ends)
+
+
+async def test_engines_leave_no_process_behind(config: TranslationConfig) -> None:
+    """Neither running nor dead."""
+    before = set(_descendants(os.getpid()))
+    app = TranslationApp(config)
+    await app.start()
+    await _translate(app, "Good morning.", "en", "ca")
+    started = set(_descendants(os.getpid())) - before
+    assert len(started) > 10
+    await app.aclose()
+    await app.aclose()
+    assert not _there(started)
+
+
+async def test_the_service_alone_starts_serves_and_drains() -> None:
+    """As `python -m translation_svc`: healthy; after SIGTERM gone with status 0, and its workers with it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "translation_svc",
+        env={**environment(), "TRANSLATION_BIND": "127.0.0.1:0"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    port = (await process.stdout.readline()).split()[-1].decode()
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        request = health_pb2.HealthCheckRequest(service=SERVICE_NAME)
+        health = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    workers = list(_descendants(process.pid))
+    process.terminate()
+    async with asyncio.timeout(20):
+        assert await process.wait() == 0
+    assert workers
+    assert not _there(workers)
