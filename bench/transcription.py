@@ -153,7 +153,7 @@ async def measure(arguments: argparse.Namespace) -> None:
         await create_service(config) as service,
         open_channel(f"127.0.0.1:{service.port}") as channel,
     ):
-        stub: "rpc.TranscriptionServiceAsyncStub" = rpc.TranscriptionServiceStub(channel)
+        stub: rpc.TranscriptionServiceAsyncStub = rpc.TranscriptionServiceStub(channel)
         for streams in arguments.streams:
             print(f"== {streams} stream(s) at once, pace {arguments.pace}")
             errors: dict[str, list[float]] = defaultdict(list)

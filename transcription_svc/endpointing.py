@@ -4,12 +4,14 @@ Starting needs several likely frames in a row, staying needs less: noise does no
 weak syllable does not close one. All positions are samples in the stream, so nothing depends on the clock.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import FRAME_SAMPLES
 
 _MS = SAMPLE_RATE_HZ // 1000
+_PAUSES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,16 @@ class EndpointPolicy:
     stay_probability: float = 0.35
     start_frames: int = 3
     """Likely frames in a row that open an utterance: 96 ms."""
+    pause_ms: int = 150
+    """Silence inside an utterance that is remembered as a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence between two stretches of speech."""
+
+    start: int
+    end: int
 
 
 @dataclass(slots=True)
@@ -32,6 +44,8 @@ class Utterance:
     """After the last voiced sample so far."""
     voiced: int
     """Voiced samples so far."""
+    pauses: deque[Pause] = field(default_factory=lambda: deque(maxlen=_PAUSES))
+    """The last pauses inside it, oldest first."""
 
 
 class Endpointer:
@@ -50,6 +64,9 @@ class Endpointer:
         self.position += FRAME_SAMPLES
         if self.utterance is not None:
             if probability >= self._policy.stay_probability:
+                if self.silence_ms > self._policy.pause_ms:
+                    pause = Pause(self.utterance.voiced_end, self.position - FRAME_SAMPLES)
+                    self.utterance.pauses.append(pause)
                 self.utterance.voiced_end = self.position
                 self.utterance.voiced += FRAME_SAMPLES
             return
@@ -67,3 +84,9 @@ class Endpointer:
         """The open utterance is over."""
         self.utterance = None
         self._likely_frames = 0
+
+    def split(self, pause: Pause) -> None:
+        """A pause inside the open utterance has turned out to end it; what follows is an utterance too."""
+        if self.utterance is not None:
+            spoken = self.utterance.voiced_end - pause.end
+            self.utterance = Utterance(pause.end, self.utterance.voiced_end, spoken)

@@ -188,10 +188,8 @@ class LiveRecognition:
             self._decoded.set()
 
     def _order(self, task: Task) -> DecodeTask:
-        effort = Effort.THOROUGH if task.kind is TaskKind.CLOSING else Effort.QUICK
-        return DecodeTask(
-            language=self._options.language, effort=effort, timed=task.timed, context=task.context
-        )
+        effort = Effort.THOROUGH if task.thorough else Effort.QUICK
+        return DecodeTask(language=self._options.language, effort=effort, timed=task.timed)
 
     async def _send(self, results: Sequence[SegmentResult]) -> None:
         for result in results:

@@ -3,13 +3,16 @@
 The audio of an utterance (speech up to a closing pause) is decoded again and again while it grows. It
 becomes one or more segments:
 
-- at a pause: decoding starts early in the pause and counts if the pause lasts; shorter if a sentence ended;
+- at a pause: decoding starts early in it and counts if the pause proves long enough, even if speech has gone
+  on meanwhile; the longer the segment and the more finished its text, the shorter the pause that ends it;
 - at the end of a sentence, as soon as two hypotheses show the same sentence with something after it;
-- at a clause, or the longest gap between words, before a segment gets longer than allowed.
+- at the end of a text that does not grow any more although speech goes on: Whisper has stopped listening;
+- at a clause or a dip between words, before a segment gets longer than allowed.
 
 A segment's text never leaves words that were committed before, and each sample belongs to one segment.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -18,8 +21,8 @@ from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import Samples
 from transcription_svc.endpointing import Endpointer
 from transcription_svc.engines.base import Hypothesis, SegmentResult, StreamOptions, Word
-from transcription_svc.sentences import clause_end, cut_between, ends_sentence, sentence_end
-from transcription_svc.stabilizer import Caption, Stabilizer
+from transcription_svc.sentences import best_cut, cut_between, ends_clause, ends_sentence, sentence_end
+from transcription_svc.stabilizer import Caption, Stabilizer, key
 
 _MS = SAMPLE_RATE_HZ // 1000
 
@@ -41,11 +44,23 @@ class SegmentPolicy:
     early_close_ms: int = 200
     """Pause after which the utterance is decoded as if it had ended."""
     sentence_close_ms: int = 400
-    """Pause that ends an utterance whose text ends a sentence."""
+    """Pause that ends a short segment whose text ends a sentence."""
+    clause_close_ms: int = 500
+    """The same if its text ends a clause."""
     close_ms: int = 650
-    """Pause that ends any utterance."""
-    cut_margin_ms: int = 1000
+    """Pause that ends any segment."""
+    patient_ms: int = 1500
+    """Up to this length a segment is short; pauses count more from here on."""
+    impatient_ms: int = 4000
+    """From this length half the pause is enough."""
+    cut_margin_ms: int = 600
     """How long before the longest time of a segment a cut is looked for."""
+    cut_choice_ms: int = 1400
+    """The words of so much audio stay uncommitted in a long segment, so that there is a choice of cuts."""
+    deaf_sentence_ms: int = 500
+    """Speech after the last word of a whole sentence, in two hypotheses: no more will come of it."""
+    deaf_ms: int = 1200
+    """The same after any other word."""
     min_voiced_ms: int = 160
     """Voiced audio below which an utterance is a click, not speech."""
 
@@ -65,7 +80,7 @@ class Task:
     start: int
     end: int
     timed: bool
-    context: str = ""
+    thorough: bool
 
 
 @dataclass(slots=True)
@@ -80,12 +95,18 @@ class _Segment:
     """Position at which the next partial result is due."""
     partials: int = 0
     revision: int = 0
-    closing: Hypothesis | None = None
+    closing: Sequence[str] | None = None
     """What was decoded of the pause that is going on."""
     closing_end: int = 0
+    stuck: bool = False
+    """Whether the last hypothesis said the same as the one before."""
     sentence: int = 0
     """Words of the first sentence in the last hypothesis that had one."""
     shown: Caption | None = None
+    goes_on_with: str = ""
+    """First word as it was heard before the cut, in its place in the sentence."""
+    said_before: str = ""
+    """Last word of the segment before, if the cut between them may have left its sound in this one."""
 
 
 class Segmenter:
@@ -99,7 +120,7 @@ class Segmenter:
         self._boundary = 0
         self._number = options.first_segment
         self._ended = False
-        self._context = ""
+        self._new_sentence = True
         self.partial_ms: float = self._policy.partial_ms
         """Time between partial results; raised under load."""
 
@@ -123,11 +144,10 @@ class Segmenter:
     @property
     def waiting(self) -> bool:
         """Whether the next frame must wait for the text of the pause that is going on."""
-        pause = self._endpointer.silence_ms
         return (
             self._segment is not None
             and self._segment.closing is None
-            and pause >= self._policy.sentence_close_ms
+            and self._endpointer.silence_ms >= self._policy.sentence_close_ms
         )
 
     def hear(self, probability: float) -> list[SegmentResult]:
@@ -139,9 +159,10 @@ class Segmenter:
         if self._segment is None:
             self._open(max(self._boundary, utterance.start - self._policy.preroll_ms * _MS), utterance.start)
         segment = self._opened
-        if utterance.voiced_end > segment.closing_end:
+        finals = self._close_if_over()
+        if self._segment is segment and utterance.voiced_end > segment.closing_end:
             segment.closing = None
-        return self._close_if_over()
+        return finals
 
     def end(self) -> list[SegmentResult]:
         """No more frames come; returns what that makes final."""
@@ -157,39 +178,61 @@ class Segmenter:
         if self._ended or pause >= self._policy.early_close_ms:
             if segment.closing is not None:
                 return None
-            return Task(TaskKind.CLOSING, segment.start, self.position, timed=False, context=self._context)
+            return Task(
+                TaskKind.CLOSING,
+                segment.start,
+                self.position,
+                timed=False,
+                thorough=True,
+            )
         if self.position < segment.next_partial or pause >= self._policy.hold_ms:
             return None
-        long = self.position - segment.speech_start >= self._cut_from
+        long = self.position >= self._cut_at(segment)
         return Task(
             TaskKind.PARTIAL,
             segment.start,
             self.position,
-            timed=long or segment.sentence > 0,
-            context=self._context,
+            timed=long or segment.sentence > 0 or segment.stuck,
+            thorough=long,
         )
 
     def take(self, task: Task, hypothesis: Hypothesis, samples: Samples) -> list[SegmentResult]:
         """Take what `task` gave; `samples` is the audio it was about. Returns the results to send."""
         segment = self._opened
-        words = [word.text for word in hypothesis.words]
-        # only the end of the utterance if nobody spoke on meanwhile, else one more partial hypothesis
-        if task.kind is TaskKind.CLOSING and self._voiced_end <= task.end:
-            segment.closing, segment.closing_end = hypothesis, task.end
+        hypothesis = self._without_echo(segment, hypothesis)
+        words = self._spelt(hypothesis)
+        if task.kind is TaskKind.CLOSING:
+            segment.closing, segment.closing_end = words, task.end
             closed = self._close_if_over()
-            if self._segment is None:
+            if self._segment is not segment:
                 return closed
+            if self._voiced_end > task.end:
+                segment.closing = None  # speech went on too soon: one more partial hypothesis
         segment.partials += 1
         wait_ms = self._policy.second_partial_ms if segment.partials == 1 else self.partial_ms
         segment.next_partial = task.end + int(wait_ms * _MS)
+        if segment.next_partial < self._cut_at(segment) + int(wait_ms * _MS / 2):
+            segment.next_partial = min(segment.next_partial, self._cut_at(segment))
         if not words:
             return []
+        return self._update(task, segment, hypothesis, words, samples)
+
+    def _update(
+        self, task: Task, segment: _Segment, hypothesis: Hypothesis, words: Sequence[str], samples: Samples
+    ) -> list[SegmentResult]:
         stabilizer = segment.stabilizer
+        before = [key(word) for word in stabilizer.words]
         sentence = sentence_end(stabilizer.merge(words))
-        caption = stabilizer.update(words, commit_at_most=sentence or None)
-        cut = self._cut_after(task, hypothesis, sentence)
+        caption = stabilizer.update(words, commit_at_most=self._committable(task, sentence))
+        repeated = before == [key(word) for word in stabilizer.words]
+        cut = self._cut_after(task, hypothesis, samples, sentence=sentence, repeated=repeated)
+        if sentence and sentence != segment.sentence:
+            # a second look soon decides whether the sentence has really ended
+            soon = task.end + self._policy.second_partial_ms * _MS
+            segment.next_partial = min(segment.next_partial, soon)
         segment.sentence = sentence
-        if not sentence and task.kind is TaskKind.CLOSING and ends_sentence(words[-1]):
+        segment.stuck = repeated
+        if not sentence and ends_sentence(words[-1]) and task.kind is TaskKind.CLOSING:
             segment.sentence = len(stabilizer.words)
         if cut:
             return self._cut(task, hypothesis.words, cut, samples)
@@ -206,9 +249,35 @@ class Segmenter:
         utterance = self._endpointer.utterance
         return utterance.voiced_end if utterance is not None else 0
 
-    @property
-    def _cut_from(self) -> int:
-        return int(self._options.max_segment_s * SAMPLE_RATE_HZ) - self._policy.cut_margin_ms * _MS
+    def _cut_at(self, segment: _Segment) -> int:
+        """Position from which a segment is cut even without a good place."""
+        longest = int(self._options.max_segment_s * SAMPLE_RATE_HZ)
+        return segment.speech_start + longest - self._policy.cut_margin_ms * _MS
+
+    def _committable(self, task: Task, sentence: int) -> int | None:
+        """How many words may be committed now; None for no limit."""
+        segment = self._opened
+        length = task.end - segment.speech_start
+        choice = self._policy.cut_choice_ms * _MS
+        if sentence or length < 2 * choice:
+            return sentence or None
+        return int(len(segment.stabilizer.words) * (1.0 - choice / length))
+
+    def _without_echo(self, segment: _Segment, hypothesis: Hypothesis) -> Hypothesis:
+        """The hypothesis without the end of the segment before, where the cut left some of its sound here."""
+        words = hypothesis.words
+        if segment.said_before and words and key(words[0].text) == segment.said_before:
+            return dataclasses.replace(hypothesis, words=words[1:])
+        return hypothesis
+
+    def _spelt(self, hypothesis: Hypothesis) -> list[str]:
+        """The words, with a capital where a sentence begins, and where it goes on as it was seen before."""
+        words = [word.text for word in hypothesis.words]
+        if words and self._new_sentence:
+            words[0] = words[0][:1].upper() + words[0][1:]
+        elif words and key(words[0]) == key(self._opened.goes_on_with):
+            words[0] = self._opened.goes_on_with[:1] + words[0][1:]
+        return words
 
     def _open(self, start: int, speech_start: int) -> None:
         self._segment = _Segment(
@@ -218,63 +287,102 @@ class Segmenter:
             next_partial=speech_start + self._policy.first_partial_ms * _MS,
         )
 
-    def _cut_after(self, task: Task, hypothesis: Hypothesis, sentence: int) -> int:
+    def _cut_after(
+        self, task: Task, hypothesis: Hypothesis, samples: Samples, *, sentence: int, repeated: bool
+    ) -> int:
         """Number of words of the hypothesis that become a segment now, 0 for none."""
         segment, stabilizer = self._opened, self._opened.stabilizer
+        words = hypothesis.words
         if not hypothesis.timed:
             return 0
-        cut = 0
         if sentence and sentence == segment.sentence and stabilizer.agreed(sentence):
-            cut = sentence + stabilizer.shift
-        elif task.end - segment.speech_start >= self._cut_from:
-            cut = clause_end(hypothesis.words, at_least=stabilizer.committed + stabilizer.shift)
-        return cut if 0 < cut < len(hypothesis.words) else 0
+            count = sentence + stabilizer.shift
+            return count if 0 < count < len(words) else 0
+        if repeated:
+            deaf_ms = (self._voiced_until(task) - int(words[-1].end_s * SAMPLE_RATE_HZ)) / _MS
+            whole = ends_sentence(words[-1].text)
+            if deaf_ms >= (self._policy.deaf_sentence_ms if whole else self._policy.deaf_ms):
+                return len(words)
+        if task.end >= self._cut_at(segment):
+            return best_cut(words, samples, at_least=stabilizer.committed + stabilizer.shift)
+        return 0
+
+    def _voiced_until(self, task: Task) -> int:
+        """Where speech ends in the audio of a task, from the task's start."""
+        return min(self._voiced_end, task.end) - task.start
 
     def _cut(self, task: Task, words: Sequence[Word], count: int, samples: Samples) -> list[SegmentResult]:
         """Make the first words final and go on with the rest."""
-        segment = self._opened
-        stabilizer = segment.stabilizer
-        at = task.start + cut_between(samples, words[count - 1], words[count])
-        spoken_end = task.start + int(words[count - 1].end_s * SAMPLE_RATE_HZ)
+        segment, stabilizer = self._opened, self._opened.stabilizer
+        last = words[count - 1]
+        # where no more words were heard, the next one begins somewhere behind the last
+        following = words[count] if count < len(words) else Word("", last.end_s + 0.2, last.end_s + 0.2)
+        at = task.start + cut_between(samples, last, following)
         kept = count - stabilizer.shift
         text = " ".join(stabilizer.words[:kept])
-        final = self._final(segment, text, end=min(at, max(spoken_end, segment.speech_start)))
-        rest = task.start + int(words[count].start_s * SAMPLE_RATE_HZ)
+        spoken_end = task.start + int(last.end_s * SAMPLE_RATE_HZ)
+        final = self._final(segment, text, end=max(min(at, spoken_end), segment.speech_start))
         self._boundary = at
-        self._segment = _Segment(
+        rest = stabilizer.split(kept)
+        said = key(last.text)
+        following_key = key(rest.words[0]) if rest.words else ""
+        opened = _Segment(
             start=at,
-            speech_start=max(at, rest),
-            stabilizer=stabilizer.split(kept),
+            speech_start=max(at, task.start + int(following.start_s * SAMPLE_RATE_HZ)),
+            stabilizer=rest,
             next_partial=segment.next_partial,
             partials=segment.partials,
+            goes_on_with=rest.words[0] if rest.words else "",
+            said_before=said if said != following_key else "",
         )
-        return [final]
+        self._segment = opened
+        return [final, *(self._partial(opened, rest.caption()) if rest.words else [])]
 
     def _close_if_over(self) -> list[SegmentResult]:
-        segment = self._opened
-        hypothesis = segment.closing
-        if hypothesis is None:
+        """End the segment if the pause after what was decoded is long enough."""
+        segment, utterance = self._opened, self._endpointer.utterance
+        if segment.closing is None or utterance is None:
             return []
-        said = [word.text for word in hypothesis.words]
-        pause = self._endpointer.silence_ms
-        enough = self._policy.close_ms
-        if not said or ends_sentence(said[-1]):
-            enough = self._policy.sentence_close_ms
-        if pause < enough and not self._ended:
+        if utterance.voiced_end <= segment.closing_end:
+            enough = self._enough_ms(segment, utterance.voiced_end, segment.closing)
+            if self._endpointer.silence_ms < enough and not self._ended:
+                return []
+            finals = self._finish(segment, segment.closing, end=utterance.voiced_end, voiced=utterance.voiced)
+            self._endpointer.close()
+            self._segment = None
+            return finals
+        pause = next((p for p in utterance.pauses if p.start < segment.closing_end <= p.end), None)
+        if pause is None or pause.end - pause.start < _MS * self._enough_ms(
+            segment, pause.start, segment.closing
+        ):
             return []
-        return self._close(segment, said)
+        finals = self._finish(segment, segment.closing, end=pause.start, voiced=pause.start - segment.start)
+        self._endpointer.split(pause)
+        self._open(max(self._boundary, pause.end - self._policy.preroll_ms * _MS), pause.end)
+        return finals
 
-    def _close(self, segment: _Segment, said: Sequence[str]) -> list[SegmentResult]:
-        utterance = self._endpointer.utterance
-        end = self._voiced_end
-        clicked = utterance is not None and utterance.voiced < self._policy.min_voiced_ms * _MS
+    def _enough_ms(self, segment: _Segment, end: int, said: Sequence[str]) -> float:
+        """How long a pause after `said` must be to end the segment."""
+        policy = self._policy
+        enough = policy.close_ms
+        if not said or ends_sentence(said[-1]):
+            enough = policy.sentence_close_ms
+        elif ends_clause(said[-1]):
+            enough = policy.clause_close_ms
+        length_ms = (end - segment.speech_start) / _MS
+        late = (length_ms - policy.patient_ms) / (policy.impatient_ms - policy.patient_ms)
+        return max(policy.early_close_ms, enough * (1.0 - 0.5 * min(1.0, max(0.0, late))))
+
+    def _finish(
+        self, segment: _Segment, said: Sequence[str], *, end: int, voiced: int
+    ) -> list[SegmentResult]:
+        """The final result of a segment that ends at a pause; none if nothing was said in it."""
+        clicked = voiced < self._policy.min_voiced_ms * _MS
         text = "" if clicked else segment.stabilizer.finish(said)
         if not text and segment.shown is not None:
             # listeners have seen text of this segment, so it must end with some
             text = segment.shown.stable_text or segment.shown.text
-        self._endpointer.close()
         self._boundary = end
-        self._segment = None
         return [self._final(segment, text, end=end)] if text else []
 
     def _partial(self, segment: _Segment, caption: Caption) -> list[SegmentResult]:
@@ -295,7 +403,7 @@ class Segmenter:
         return [result]
 
     def _final(self, segment: _Segment, text: str, *, end: int) -> SegmentResult:
-        self._context = text
+        self._new_sentence = ends_sentence(text.rsplit(maxsplit=1)[-1])
         self._number += 1
         return SegmentResult(
             segment=self._number - 1,

@@ -65,12 +65,8 @@ class Stabilizer:
             same = same and position < len(self._words) and key(word) == key(self._words[position])
             agreed.append(self._agreed[position] + 1 if same else 1)
         self._words, self._agreed = words, agreed
-        limit = len(words) if commit_at_most is None else min(len(words), commit_at_most)
-        while len(self._committed) < limit and agreed[len(self._committed)] >= self._needed:
-            self._committed.append(words[len(self._committed)])
-        # what follows a committed word may still change the punctuation behind it, not before the next one
-        self._committed = words[: len(self._committed)]
-        return self._caption()
+        self._commit(len(words) if commit_at_most is None else min(len(words), commit_at_most))
+        return self.caption()
 
     def agreed(self, count: int) -> bool:
         """Whether the last two hypotheses begin with the same `count` words."""
@@ -97,9 +93,18 @@ class Stabilizer:
         rest = Stabilizer(min_stability=1.0 - _DOUBT**self._needed)
         rest._words = self._words[words:]
         rest._agreed = self._agreed[words:]
+        rest._commit(len(rest._words))
         return rest
 
-    def _caption(self) -> Caption:
+    def _commit(self, limit: int) -> None:
+        count = len(self._committed)
+        while count < limit and self._agreed[count] >= self._needed:
+            count += 1
+        # what follows a committed word may still change the punctuation behind it, not before the next one
+        self._committed = self._words[:count]
+
+    def caption(self) -> Caption:
+        """The text as known now."""
         stable = " ".join(self._committed)
         doubt = sum(_DOUBT**count for count in self._agreed) / max(1, len(self._agreed))
         return Caption(" ".join(self._words), _bare(stable), 1.0 - doubt)
@@ -108,7 +113,7 @@ class Stabilizer:
 def continuation(said: Sequence[str], heard: Sequence[str]) -> int:
     """How many words of `heard` cover `said`: the prefix with the smallest edit distance to it.
 
-    Of equally good prefixes the one nearest in length to `said` wins.
+    Of equally good prefixes one that ends with the same word wins, then the one nearest in length to `said`.
     """
     row = list(range(len(heard) + 1))
     for position, word in enumerate(said, start=1):
@@ -116,7 +121,12 @@ def continuation(said: Sequence[str], heard: Sequence[str]) -> int:
         for column, other in enumerate(heard, start=1):
             best = min(diagonal + (word != other), row[column] + 1, row[column - 1] + 1)
             diagonal, row[column] = row[column], best
-    return min(range(len(row)), key=lambda length: (row[length], abs(length - len(said))))
+
+    def rank(length: int) -> tuple[int, bool, int]:
+        same_end = bool(said) and length > 0 and heard[length - 1] == said[-1]
+        return row[length], not same_end, abs(length - len(said))
+
+    return min(range(len(row)), key=rank)
 
 
 def _bare(text: str) -> str:

@@ -124,8 +124,6 @@ class DecodeTask:
     effort: Effort
     timed: bool = False
     """Whether word times are needed."""
-    context: str = ""
-    """What was said before, to keep names and style; may be empty."""
 
 
 class Decoder(Protocol):

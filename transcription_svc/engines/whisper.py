@@ -7,6 +7,7 @@ better.
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ctranslate2
@@ -34,9 +35,31 @@ _SILENT_ABOVE = 0.6
 _SILENT_BELOW = -0.8
 _LOOP_RATIO = 2.4
 """Compression ratio above which a text repeats itself (Whisper's own default)."""
+_PHANTOMS = frozenset(
+    (
+        "you",
+        "thanks for watching",
+        "thank you for watching",
+        "thanks for watching, and i'll see you next time",
+        "please subscribe",
+        "gracias por ver el video",
+        "subtítulos realizados por la comunidad de amara.org",
+        "sous-titrage st' 501",
+        "sous-titres réalisés par la communauté d'amara.org",
+        "sottotitoli creati dalla comunità amara.org",
+        "sottotitoli e revisione a cura di qtss",
+        "legendas pela comunidade amara.org",
+        "untertitel der amara.org-community",
+        "untertitel im auftrag des zdf für funk, 2017",
+    )
+)
+"""What the model says to sounds without words, from the subtitles it has learnt from."""
+_SURE_OF_PHANTOM = -0.3
+"""Mean log probability above which such a text was really said."""
 _TOKENS_PER_SECOND = 12
 _TOKENS_AT_LEAST = 24
-_CONTEXT_WORDS = 24
+_LOOP_WORDS = 4
+"""So many words said again at once are a loop, too few for the compression to show."""
 _SECONDS_PER_ALIGNMENT_STEP = 0.02
 
 
@@ -50,7 +73,17 @@ class _Text:
     @property
     def loops(self) -> bool:
         raw = self.text.encode()
-        return len(raw) / max(1, len(zlib.compress(raw))) > _LOOP_RATIO
+        return len(raw) / max(1, len(zlib.compress(raw))) > _LOOP_RATIO or says_again(self.text.split())
+
+
+def says_again(words: Sequence[str]) -> bool:
+    """Whether a run of at least four words is followed by itself."""
+    keys = [word.casefold().strip(".,!?") for word in words]
+    return any(
+        keys[start : start + length] == keys[start + length : start + 2 * length]
+        for length in range(_LOOP_WORDS, len(keys) // 2 + 1)
+        for start in range(len(keys) - 2 * length + 1)
+    )
 
 
 class WhisperDecoder:
@@ -121,21 +154,19 @@ class WhisperDecoder:
         return encoded, _Text(tokens, text, average, result.no_speech_prob)
 
     def _credible(self, text: _Text, effort: Effort) -> bool:
+        if text.average_logprob < _SURE_OF_PHANTOM and text.text.casefold().strip(" .!") in _PHANTOMS:
+            return False
         if not text.text or text.loops or text.average_logprob < _DROP_BELOW[effort]:
             return False
         return text.no_speech < _SILENT_ABOVE or text.average_logprob > _SILENT_BELOW
 
     def _prompt(self, task: DecodeTask) -> list[int]:
-        start = [
+        # no words of earlier segments: they make the model go on in their style and repeat itself
+        return [
             self._special("<|startoftranscript|>"),
             self._special(f"<|{task.language}|>"),
             self._special("<|transcribe|>"),
         ]
-        if not task.context:
-            return start
-        before = " " + " ".join(task.context.split()[-_CONTEXT_WORDS:])
-        earlier = self._tokenizer.encode(before, add_special_tokens=False).ids
-        return [self._special("<|startofprev|>"), *earlier, *start]
 
     def _words(self, tokens: list[int]) -> list[tuple[Word, list[int]]]:
         """Words with their tokens. Signs that stand alone belong to the word before."""
@@ -167,8 +198,7 @@ class WhisperDecoder:
     ) -> list[tuple[Word, list[int]]]:
         """Words with times, from the decoder's attention to the audio."""
         tokens = [token for _, own in words for token in own]
-        start = self._prompt(DecodeTask(language=task.language, effort=task.effort))
-        (found,) = self._model.align(encoded, start, [tokens], frames)
+        (found,) = self._model.align(encoded, self._prompt(task), [tokens], frames)
         first_step: dict[int, int] = {}
         last_step = 0
         for token, step in found.alignments:
