@@ -19,6 +19,8 @@ CHUNKS_PER_SECOND = 10
 # A speaker whose client stops sending in the middle of a sentence has paused: this much silence ends it.
 STALL_S = 1.0
 STALL_SILENCE_MS = 1_000
+# The contract's limit for one message; 8 kHz audio comes out of the resampler twice as long as it was sent.
+MAX_MESSAGE_BYTES = 32 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -158,4 +160,6 @@ class Transcribing:
 
 
 async def _send_pcm(stream: TranscriptionStream, pcm: bytes) -> None:
-    await stream.send(api.StreamingTranscribeRequest(audio=api.AudioChunk(pcm=pcm)))
+    for start in range(0, len(pcm), MAX_MESSAGE_BYTES):
+        chunk = api.AudioChunk(pcm=pcm[start : start + MAX_MESSAGE_BYTES])
+        await stream.send(api.StreamingTranscribeRequest(audio=chunk))
