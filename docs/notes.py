@@ -9,7 +9,7 @@ from babelcast.protocol import server_messages as say
 
 FIELDS: Final = {
     "ack": "Whether to answer with `audioReceived`, at most once a second.",
-    "action": "The action that failed, as the client spelt it.",
+    "action": "The action that failed.",
     "audio": "How the voice is encoded; `none` for captions alone.",
     "audioData": "Base64 of the samples.",
     "TranslatedAudio.audioData": "Base64 of the sound. Absent in binary delivery.",
@@ -93,7 +93,7 @@ FIELDS: Final = {
     "ClientMessage.sessionId": "Your session's code; it need not be given.",
     "JoinSession.sessionId": "The session's code, such as `golden-eagle-427`.",
     "RefreshConnection.sessionId": "The session's code, such as `golden-eagle-427`.",
-    "ListLanguages.sessionId": "Lists the languages of that session's source alone.",
+    "ListLanguages.sessionId": "Taken, and not used.",
     "source": "Languages that can be spoken.",
     "sourceLanguage": "The language that is spoken.",
     "sourceText": "What was said, in the source language.",
@@ -115,6 +115,7 @@ FIELDS: Final = {
     "ServerMessage.timestamp": "When the server made the message, ms since the Unix epoch.",
     "timing": "Where the time went.",
     "token": "The speaker's JWT, for clients that cannot set a header.",
+    "RefreshConnection.token": "Taken, and not used: the resume token says enough.",
     "traceparent": "W3C trace context; continues the client's trace.",
     "transcribed": "The final transcript reached the session's owner.",
     "transcript": "What the voice says.",
