@@ -47,13 +47,19 @@ def error_from_call(error: grpc.aio.AioRpcError) -> BabelcastError:
             for packed in status.details:
                 info = error_details_pb2.ErrorInfo()
                 if packed.Unpack(info) and info.domain == DOMAIN:
-                    details: dict[str, Detail] = {
-                        name: msgspec.json.decode(text) for name, text in info.metadata.items()
-                    }
-                    return RemoteError(ErrorCode(info.reason), status.message, details)
+                    return _remote_error(info, status.message)
     if error.code() in _UNREACHABLE:
         return ServiceUnavailable("A part of the service cannot be reached right now.")
     return InternalError()
+
+
+def _remote_error(info: error_details_pb2.ErrorInfo, message: str) -> BabelcastError:
+    """The error that `info` describes; one that only a newer program knows is a fault of ours."""
+    if info.reason not in ErrorCode.__members__:
+        log.warning("unknown reason in an error", extra={"reason": info.reason})
+        return InternalError()
+    details: dict[str, Detail] = {name: msgspec.json.decode(text) for name, text in info.metadata.items()}
+    return RemoteError(ErrorCode(info.reason), message, details)
 
 
 @contextlib.contextmanager
