@@ -1,6 +1,7 @@
 """The service over real gRPC."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
@@ -10,11 +11,14 @@ from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
 
+if TYPE_CHECKING:
+    Stub: TypeAlias = translation_pb2_grpc.TranslationServiceAsyncStub
+
 
 class Owner:
     """A gateway's side of one stream."""
 
-    def __init__(self, stub: translation_pb2_grpc.TranslationServiceStub) -> None:
+    def __init__(self, stub: "Stub") -> None:
         self.call = stub.StreamingTranslate(timeout=60)
 
     async def open(self, source: str = "en", **terms: dict[str, str]) -> None:
@@ -86,13 +90,13 @@ async def app(config: TranslationConfig) -> AsyncIterator[TranslationApp]:
 
 
 @pytest.fixture
-async def stub(app: TranslationApp) -> AsyncIterator[translation_pb2_grpc.TranslationServiceStub]:
+async def stub(app: TranslationApp) -> AsyncIterator["Stub"]:
     """A client of it."""
     async with open_channel(f"127.0.0.1:{app.port}") as channel:
         yield translation_pb2_grpc.TranslationServiceStub(channel)
 
 
 @pytest.fixture
-def owner(stub: translation_pb2_grpc.TranslationServiceStub) -> Owner:
+def owner(stub: "Stub") -> Owner:
     """One stream's owner, not yet opened."""
     return Owner(stub)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -18,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from babelcast.rpc.client import open_channel
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
+from translation_svc.failures import EngineFailure
 from translation_svc.glossary import Glossary
 from translation_svc.loudness import TARGET_LUFS, from_pcm, integrated_loudness
 from translation_svc.segments import Prosody
@@ -25,6 +27,9 @@ from translation_svc.service import SERVICE_NAME
 from translation_svc.translators.base import Pair
 from translation_svc.turns import Urgency
 from translation_svc.worker import environment
+
+if TYPE_CHECKING:
+    from tests.integration.translation_svc.conftest import Owner, Stub
 
 pytestmark = pytest.mark.engines
 
@@ -50,7 +55,7 @@ def _there(pids: Iterable[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-async def test_english_into_six_languages_at_once(owner, app: TranslationApp) -> None:  # type: ignore[no-untyped-def]
+async def test_english_into_six_languages_at_once(owner: "Owner", app: TranslationApp) -> None:
     """Real sentences: right words, capitals, opening marks, full stops; then speech for each."""
     await owner.open()
     await owner.segment(1, "Have you ever seen a black cat?", *SIX)
@@ -96,7 +101,7 @@ async def test_other_languages_into_english_and_each_other(app: TranslationApp) 
         assert words in answer, f"{source}-{target}: {answer}"
 
 
-async def test_addresses_numbers_terms_and_odd_signs_survive(owner) -> None:  # type: ignore[no-untyped-def]
+async def test_addresses_numbers_terms_and_odd_signs_survive(owner: "Owner") -> None:
     """Through models and rules; no marks of unknown words, no loops."""
     await owner.open(Babelcast=dict.fromkeys(SIX, "Babelcast"))
     text = (
@@ -144,7 +149,7 @@ async def test_every_voice_is_clear_and_obeys_the_prosody(app: TranslationApp) -
         assert integrated_loudness(from_pcm(soft.pcm), 16_000) == pytest.approx(loudness - 6, abs=0.7)
 
 
-async def test_opus_comes_when_asked_for_and_decodes_again(owner) -> None:  # type: ignore[no-untyped-def]
+async def test_opus_comes_when_asked_for_and_decodes_again(owner: "Owner") -> None:
     """The same length as the PCM."""
     await owner.open()
     await owner.segment(1, "Good morning, everyone.", "es", speak=True, opus=True)
@@ -152,12 +157,14 @@ async def test_opus_comes_when_asked_for_and_decodes_again(owner) -> None:  # ty
     answers = await owner.end()
     with_opus, without = (answer.speech for answer in answers if answer.HasField("speech"))
     assert without.opus == b""
-    with av.open(io.BytesIO(with_opus.opus)) as container:
+    with av.open(io.BytesIO(with_opus.opus), mode="r") as container:
         samples = sum(frame.samples for frame in container.decode(audio=0))
     assert samples / 48 == pytest.approx(with_opus.duration_ms, abs=25)
 
 
-async def test_killed_engines_are_replaced_and_no_segment_is_lost(owner, app: TranslationApp) -> None:  # type: ignore[no-untyped-def]
+async def test_killed_engines_are_replaced_and_no_segment_is_lost(
+    owner: "Owner", app: TranslationApp
+) -> None:
     """The models, an Apertium pipeline, one of its stages and the voice die between and amid segments."""
     await owner.open()
     await owner.segment(0, "This is the first sentence.", "pt", "es", speak=True)
@@ -191,7 +198,9 @@ async def test_killed_engines_are_replaced_and_no_segment_is_lost(owner, app: Tr
     assert app.bergamot.worker.starts == pipeline.starts - 1 == app.voice.worker.starts == 2
 
 
-async def test_a_hanging_language_hurts_nobody_else(stub, owner, app: TranslationApp) -> None:  # type: ignore[no-untyped-def]
+async def test_a_hanging_language_hurts_nobody_else(
+    stub: "Stub", owner: "Owner", app: TranslationApp
+) -> None:
     """Its group is stopped in mid-life: Spanish fails after the deadline, Portuguese does not wait."""
     await owner.open()
     await owner.segment(0, "This is the first sentence.", "pt", "es")
@@ -215,7 +224,7 @@ async def test_a_hanging_language_hurts_nobody_else(stub, owner, app: Translatio
     assert not _there(stages)
 
 
-async def test_three_streams_share_the_engines(stub, owner, app: TranslationApp) -> None:  # type: ignore[no-untyped-def]
+async def test_three_streams_share_the_engines(stub: "Stub", owner: "Owner", app: TranslationApp) -> None:
     """Each gets all of its answers, and none waits for another to finish."""
     owners = [owner, type(owner)(stub), type(owner)(stub)]
     for index, each in enumerate(owners):
@@ -233,6 +242,37 @@ async def test_three_streams_share_the_engines(stub, owner, app: TranslationApp)
     started = time.monotonic()
     ends = [end - started for end in await asyncio.gather(*map(talk, range(3)))]
     assert max(ends) < 2.5 * min(ends)
+
+
+async def test_health_follows_the_models(app: TranslationApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NOT_SERVING while their process rests after repeated failures, SERVING when it works again."""
+    kind = health_pb2.HealthCheckResponse
+    async with open_channel(f"127.0.0.1:{app.port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE_NAME))
+        seen = [(await watch.read()).status]
+        with monkeypatch.context() as broken:
+            broken.setattr(app.bergamot.worker, "_command", ("/nonexistent/engine",))
+            os.kill(app.bergamot.worker.pid or 0, signal.SIGKILL)
+            for number in range(3):
+                with pytest.raises(EngineFailure):
+                    await _translate(app, f"Sentence {number}.", "en", "pt")
+            seen.append((await watch.read()).status)
+        async with asyncio.timeout(10):
+            seen.append((await watch.read()).status)
+        assert await _translate(app, "Good morning.", "en", "pt") == "Bom dia."
+    assert seen == [kind.SERVING, kind.NOT_SERVING, kind.SERVING]
+
+
+async def test_a_hint_without_words_starts_a_language(owner: "Owner", app: TranslationApp) -> None:
+    """An empty partial, sent when a listener joins, saves the first sentence the wait for the engines."""
+    await owner.open()
+    await owner.segment(0, "", "ca", final=False)
+    assert await owner.texts(["ca"]) == {"ca": ""}
+    pipeline = app.apertium.pipelines[Pair("es", "ca")]
+    await owner.segment(1, "Good morning.", "ca")
+    assert await owner.texts(["ca"]) == {"ca": "Bon dia."}
+    assert pipeline.starts == 1
+    await owner.end()
 
 
 async def test_engines_leave_no_process_behind(config: TranslationConfig) -> None:

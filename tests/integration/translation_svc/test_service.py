@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -12,12 +13,16 @@ from babelcast.rpc.client import domain_errors, open_channel
 from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2 as pb
 from babelcast.translation.v1 import translation_pb2_grpc
+from translation_svc.__main__ import main
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
 from translation_svc.glossary import Glossary
 from translation_svc.segments import Clip, Prosody
 from translation_svc.service import SERVICE_NAME, TranslationServicer
 from translation_svc.turns import Urgency
+
+if TYPE_CHECKING:
+    from tests.integration.translation_svc.conftest import Owner, Stub
 
 
 class Desk:
@@ -77,7 +82,10 @@ async def stub(servicer: TranslationServicer) -> AsyncIterator[translation_pb2_g
         yield translation_pb2_grpc.TranslationServiceStub(channel)
 
 
-async def _refused(call: grpc.aio.StreamStreamCall[object, object], *requests: object) -> BabelcastError:
+async def _refused(
+    call: grpc.aio.StreamStreamCall[pb.StreamingTranslateRequest, pb.StreamingTranslateResponse],
+    *requests: pb.StreamingTranslateRequest,
+) -> BabelcastError:
     with pytest.raises(BabelcastError) as refused, domain_errors():
         for request in requests:
             await call.write(request)
@@ -87,7 +95,7 @@ async def _refused(call: grpc.aio.StreamStreamCall[object, object], *requests: o
     return refused.value
 
 
-async def test_a_stream_from_config_to_end(owner) -> None:  # type: ignore[no-untyped-def]
+async def test_a_stream_from_config_to_end(owner: "Owner") -> None:
     """Started, answers in order, ended."""
     await owner.open()
     await owner.segment(1, "one", "es", speak=True, opus=True)
@@ -99,20 +107,20 @@ async def test_a_stream_from_config_to_end(owner) -> None:  # type: ignore[no-un
     assert not answers[2].translation.is_final
 
 
-async def test_an_empty_stream_ends_too(owner) -> None:  # type: ignore[no-untyped-def]
+async def test_an_empty_stream_ends_too(owner: "Owner") -> None:
     """Without a segment."""
     await owner.open()
     assert await owner.end() == []
 
 
-async def test_german_is_refused_with_what_there_is(stub) -> None:  # type: ignore[no-untyped-def]
+async def test_german_is_refused_with_what_there_is(stub: "Stub") -> None:
     """As a source it ends the stream; as a target it fails alone."""
     config = pb.StreamingTranslateRequest(config=pb.StreamConfig(source_language="de"))
     error = await _refused(stub.StreamingTranslate(), config)
     assert (error.code, error.details["available"]) == (ErrorCode.UNSUPPORTED_LANGUAGE, ["en"])
 
 
-async def test_a_failure_stands_in_the_place_of_an_answer(owner) -> None:  # type: ignore[no-untyped-def]
+async def test_a_failure_stands_in_the_place_of_an_answer(owner: "Owner") -> None:
     """For the unsupported target only."""
     await owner.open()
     await owner.segment(1, "one", "de", "es")
@@ -139,13 +147,15 @@ async def test_a_failure_stands_in_the_place_of_an_answer(owner) -> None:  # typ
         ),
     ],
 )
-async def test_what_breaks_the_contract_is_named(stub, requests, code) -> None:  # type: ignore[no-untyped-def]
+async def test_what_breaks_the_contract_is_named(
+    stub: "Stub", requests: list[dict[str, Any]], code: ErrorCode
+) -> None:
     """Each with its code."""
     messages = [pb.StreamingTranslateRequest(**request) for request in requests]
     assert (await _refused(stub.StreamingTranslate(), *messages)).code == code
 
 
-async def test_a_stream_that_is_cut_gets_no_end(owner, desk: Desk) -> None:  # type: ignore[no-untyped-def]
+async def test_a_stream_that_is_cut_gets_no_end(owner: "Owner", desk: Desk) -> None:
     """Half-closing without an end drops what is open."""
     await owner.open()
     await owner.segment(1, "wait", "es")
@@ -155,7 +165,7 @@ async def test_a_stream_that_is_cut_gets_no_end(owner, desk: Desk) -> None:  # t
     await desk.cancelled.wait()
 
 
-async def test_a_cancelled_stream_lets_go_at_once(owner, stub, desk: Desk) -> None:  # type: ignore[no-untyped-def]
+async def test_a_cancelled_stream_lets_go_at_once(owner: "Owner", stub: "Stub", desk: Desk) -> None:
     """And gives its place to the next one."""
     await owner.open()
     await owner.segment(1, "wait", "es")
@@ -165,7 +175,7 @@ async def test_a_cancelled_stream_lets_go_at_once(owner, stub, desk: Desk) -> No
         await desk.cancelled.wait()
 
 
-async def test_a_stream_too_many_is_refused(owner, stub) -> None:  # type: ignore[no-untyped-def]
+async def test_a_stream_too_many_is_refused(owner: "Owner", stub: "Stub") -> None:
     """With the code for trying later."""
     await owner.open()
     second = type(owner)(stub)
@@ -179,7 +189,9 @@ async def test_a_stream_too_many_is_refused(owner, stub) -> None:  # type: ignor
     await owner.end()
 
 
-async def test_draining_finishes_open_segments_and_refuses_streams(owner, stub, servicer, desk: Desk) -> None:  # type: ignore[no-untyped-def]
+async def test_draining_finishes_open_segments_and_refuses_streams(
+    owner: "Owner", stub: "Stub", servicer: TranslationServicer, desk: Desk
+) -> None:
     """The owner gets what was taken, then UNAVAILABLE."""
     await owner.open()
     await owner.segment(1, "wait", "es")
@@ -193,7 +205,7 @@ async def test_draining_finishes_open_segments_and_refuses_streams(owner, stub, 
     assert (await _refused(stub.StreamingTranslate())).code == ErrorCode.SERVICE_UNAVAILABLE
 
 
-async def test_languages_are_listed(stub) -> None:  # type: ignore[no-untyped-def]
+async def test_languages_are_listed(stub: "Stub") -> None:
     """Source to targets."""
     listed = await stub.ListLanguages(pb.ListLanguagesRequest())
     assert {source: list(targets.languages) for source, targets in listed.targets.items()} == {
@@ -219,3 +231,12 @@ async def test_with_no_engine_installed_the_service_lists_nothing_and_is_not_hea
     assert len(listed.targets) == 0
     assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
     await app.aclose()
+
+
+def test_wrong_settings_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing is started."""
+    monkeypatch.setenv("TRANSLATION_MAX_STREAMS", "none")
+    assert main() == 2
+    assert "TRANSLATION_MAX_STREAMS" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Sentences on their way."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from translation_svc.glossary import Glossary
 from translation_svc.routes import Step
 from translation_svc.translators.base import MAX_WORDS, Pair
 from translation_svc.turns import Urgency
+
+if TYPE_CHECKING:
+    from tests.unit.translation_svc.conftest import FakeTranslator
 
 TO_PT = (Step("bergamot", Pair("en", "pt")),)
 TO_ES = (*TO_PT, Step("apertium", Pair("pt", "es")))
@@ -23,26 +27,26 @@ async def _translate(chain: Chain, text: str, *, glossary: Glossary = PLAIN, tar
     return await chain.translate(text, route, target=target, glossary=glossary, urgency=Urgency.FINAL)
 
 
-async def test_sentences_go_one_by_one_through_all_steps(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+async def test_sentences_go_one_by_one_through_all_steps(chain: Chain, model: "FakeTranslator") -> None:
     """And come back in order."""
     assert await _translate(chain, "One. Two.") == "Es(pt(One.)) Es(pt(Two.))"
     assert [text for text, _, _ in model.calls] == ["One.", "Two."]
 
 
-async def test_long_sentences_are_cut_for_the_engine(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+async def test_long_sentences_are_cut_for_the_engine(chain: Chain, model: "FakeTranslator") -> None:
     """At most MAX_WORDS at once, nothing lost."""
     await _translate(chain, " ".join(f"w{n}" for n in range(250)))
     assert [len(text.split()) for text, _, _ in model.calls] == [MAX_WORDS, MAX_WORDS, 250 - 2 * MAX_WORDS]
 
 
-async def test_a_repeated_sentence_comes_from_the_cache(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+async def test_a_repeated_sentence_comes_from_the_cache(chain: Chain, model: "FakeTranslator") -> None:
     """Even as part of another text."""
     await _translate(chain, "Thank you.")
     await _translate(chain, "Thank you. Goodbye.")
     assert [text for text, _, _ in model.calls] == ["Thank you.", "Goodbye."]
 
 
-async def test_addresses_and_terms_pass_untouched(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+async def test_addresses_and_terms_pass_untouched(chain: Chain, model: "FakeTranslator") -> None:
     """The engine sees placeholders."""
     glossary = Glossary({"world": {"es": "Mundo Feliz"}})
     answer = await _translate(chain, "Hello world at https://a.example/x_y.", glossary=glossary)
@@ -50,13 +54,15 @@ async def test_addresses_and_terms_pass_untouched(chain: Chain, model) -> None: 
     assert [text for text, _, _ in model.calls] == ["Hello Xq1 at Xq2."]
 
 
-async def test_terms_of_one_target_do_not_touch_another(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+async def test_terms_of_one_target_do_not_touch_another(chain: Chain, model: "FakeTranslator") -> None:
     """Portuguese has no translation for the term, so it is a word like others there."""
     glossary = Glossary({"world": {"es": "Mundo"}})
     assert await _translate(chain, "Hello world.", glossary=glossary, target="pt") == "Pt(Hello world.)"
 
 
-async def test_a_lost_placeholder_costs_the_term_not_the_sentence(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+async def test_a_lost_placeholder_costs_the_term_not_the_sentence(
+    chain: Chain, model: "FakeTranslator"
+) -> None:
     """It is translated again as it is."""
     model.answer = lambda text, _pair: text.replace("Xq1", "")
     glossary = Glossary({"world": {"es": "Mundo"}})
@@ -64,13 +70,13 @@ async def test_a_lost_placeholder_costs_the_term_not_the_sentence(chain: Chain, 
 
 
 @pytest.mark.parametrize("text", ["", "   ", "...", "?!"])
-async def test_what_has_no_words_needs_no_engine(chain: Chain, model, text: str) -> None:  # type: ignore[no-untyped-def]
+async def test_what_has_no_words_needs_no_engine(chain: Chain, model: "FakeTranslator", text: str) -> None:
     """It stays as it is."""
     assert await _translate(chain, text) == text.strip()
     assert model.calls == []
 
 
-async def test_a_failure_of_one_sentence_is_the_text_s_failure(chain: Chain, rules) -> None:  # type: ignore[no-untyped-def]
+async def test_a_failure_of_one_sentence_is_the_text_s_failure(chain: Chain, rules: "FakeTranslator") -> None:
     """Raised as itself, not in a group."""
     rules.failures[Pair("pt", "es")] = EngineDied("apertium")
     with pytest.raises(EngineDied):
@@ -84,14 +90,16 @@ async def test_a_step_of_an_engine_that_is_not_there_fails(chain: Chain) -> None
         await chain.translate("Hi.", route, target="de", glossary=Glossary(), urgency=Urgency.FINAL)
 
 
-async def test_warming_starts_all_steps_and_survives_a_broken_one(chain: Chain, model, rules) -> None:  # type: ignore[no-untyped-def]
+async def test_warming_starts_all_steps_and_survives_a_broken_one(
+    chain: Chain, model: "FakeTranslator", rules: "FakeTranslator"
+) -> None:
     """Sentences will meet the failure again."""
     rules.failures[Pair("pt", "es")] = EngineDied("apertium")
     await chain.warm(TO_ES)
     assert (model.warmed, rules.warmed) == ([Pair("en", "pt")], [Pair("pt", "es")])
 
 
-async def test_cancelling_a_text_ends_its_sentences(chain: Chain, model) -> None:  # type: ignore[no-untyped-def]
+async def test_cancelling_a_text_ends_its_sentences(chain: Chain, model: "FakeTranslator") -> None:
     """The flight itself goes on in the cache."""
     gate = model.gates[Pair("en", "pt")] = asyncio.Event()
     task = asyncio.create_task(_translate(chain, "One.", target="pt"))

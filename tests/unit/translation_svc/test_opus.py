@@ -17,7 +17,7 @@ def test_a_clip_decodes_to_what_it_was(seconds: float) -> None:
     pcm = (8_000 * np.sin(2 * np.pi * 440 * times)).astype("<i2").tobytes()
     encoded = encode(Clip(pcm, 16_000))
     assert encoded.startswith(b"OggS")
-    with av.open(io.BytesIO(encoded)) as container:
+    with av.open(io.BytesIO(encoded), mode="r") as container:
         assert container.streams.audio[0].codec_context.name == "opus"
         frames = [frame.to_ndarray().ravel() for frame in container.decode(audio=0)]
     sound = np.concatenate(frames).astype(np.float64)

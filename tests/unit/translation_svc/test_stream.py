@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from translation_svc.interpreter import EngineInterpreter
 from translation_svc.segments import Answer, Component, Failure, Segment, Speech, Target, Translation
 from translation_svc.stream import Stream, StreamCut, StreamSettings
 from translation_svc.translators.base import Pair
+
+if TYPE_CHECKING:
+    from tests.unit.translation_svc.conftest import FakeTranslator
 
 
 def _stream(
@@ -55,7 +59,9 @@ async def test_each_language_gets_each_segment_once_in_order(interpreter: Engine
         assert _keys(got, language) == [(n, kind) for n in range(5) for kind in ("Translation", "Speech")]
 
 
-async def test_what_languages_share_is_done_once(interpreter: EngineInterpreter, model, rules) -> None:  # type: ignore[no-untyped-def]
+async def test_what_languages_share_is_done_once(
+    interpreter: EngineInterpreter, model: "FakeTranslator", rules: "FakeTranslator"
+) -> None:
     """One step into Portuguese, one on to Spanish, for three languages."""
     answers: Channel[Answer] = Channel(100)
     await _collect(_stream(interpreter, answers), _from(_segment(1, "pt", "es", "fr")), answers)
@@ -63,7 +69,9 @@ async def test_what_languages_share_is_done_once(interpreter: EngineInterpreter,
     assert [pair for _, pair, _ in rules.calls] == [Pair("pt", "es"), Pair("es", "fr")]
 
 
-async def test_a_language_does_not_wait_for_another(interpreter: EngineInterpreter, rules) -> None:  # type: ignore[no-untyped-def]
+async def test_a_language_does_not_wait_for_another(
+    interpreter: EngineInterpreter, rules: "FakeTranslator"
+) -> None:
     """While Spanish hangs, Portuguese goes on; then Spanish follows, in order."""
     answers: Channel[Answer] = Channel(100)
     gate = rules.gates[Pair("pt", "es")] = asyncio.Event()
@@ -82,7 +90,9 @@ async def test_a_language_does_not_wait_for_another(interpreter: EngineInterpret
     assert [(answer.segment, answer.language) for answer in rest] == [(1, "es"), (2, "es")]
 
 
-async def test_a_failing_language_hurts_nobody_else(interpreter: EngineInterpreter, rules) -> None:  # type: ignore[no-untyped-def]
+async def test_a_failing_language_hurts_nobody_else(
+    interpreter: EngineInterpreter, rules: "FakeTranslator"
+) -> None:
     """Its own failure, everybody else's text."""
     rules.failures[Pair("es", "fr")] = EngineDied("apertium")
     answers: Channel[Answer] = Channel(100)
@@ -118,8 +128,8 @@ def test_an_unknown_source_is_refused_with_what_there_is(interpreter: EngineInte
 
 async def test_engines_are_warmed_at_the_start_and_at_a_first_target(
     interpreter: EngineInterpreter,
-    model,
-    rules,  # type: ignore[no-untyped-def]
+    model: "FakeTranslator",
+    rules: "FakeTranslator",
 ) -> None:
     """What several targets need when the stream opens, the rest when a language appears, each once."""
     answers: Channel[Answer] = Channel(100)
@@ -129,7 +139,9 @@ async def test_engines_are_warmed_at_the_start_and_at_a_first_target(
     assert sorted(rules.warmed) == [Pair("es", "fr"), Pair("pt", "es")]
 
 
-async def test_a_cut_stream_drops_what_is_open(interpreter: EngineInterpreter, rules) -> None:  # type: ignore[no-untyped-def]
+async def test_a_cut_stream_drops_what_is_open(
+    interpreter: EngineInterpreter, rules: "FakeTranslator"
+) -> None:
     """Nobody is there to read it."""
     rules.gates[Pair("pt", "es")] = asyncio.Event()
     answers: Channel[Answer] = Channel(100)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from translation_svc.translators import models
 from translation_svc.translators.base import Pair
 from translation_svc.translators.models import installed_models
 
@@ -38,5 +37,5 @@ def test_a_models_folder_adds_to_them_and_wins(tmp_path: Path) -> None:
 
 def test_nothing_installed_is_nothing_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Not an exception."""
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert installed_models(tmp_path / "absent") == {}
