@@ -90,7 +90,15 @@ class SessionServer:
 
         Raises: whatever ended its timers, which never end by themselves.
         """
-        await self._grpc.wait()
+        stopped = asyncio.create_task(self._grpc.wait(), name="session server")
+        failed = asyncio.create_task(self._sweeper.wait(), name="session sweeper's end")
+        try:
+            await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()
+        finally:
+            stopped.cancel()
+            failed.cancel()
 
     async def aclose(self) -> None:
         """Drain: end the watches, let calls finish, stop the timers, close the store; idempotent."""

@@ -23,6 +23,7 @@ from session_svc import ids, roles, tokens
 from session_svc.config import Policy
 from session_svc.ids import Below, Words
 from session_svc.model import (
+    Audience,
     Broadcast,
     Controls,
     EndReason,
@@ -133,7 +134,7 @@ class Sessions:
                     return before
                 raise await self._reasons.refusal(Action.CREATE, "", connection_id, now_ms) from None
             self._deadline_moved()
-            return Granted(await self._existing(code), Role.SPEAKER, token)
+            return Granted(Snapshot(session, Audience()), Role.SPEAKER, token)
         raise ServiceUnavailable("No session code is free right now.")
 
     async def join(
@@ -377,12 +378,6 @@ class Sessions:
         verdict = await self._store.take(key, quota, now_ms=now_ms)
         if not verdict.granted:
             raise RateLimitExceeded(what, retry_after_s=verdict.retry_after_s)
-
-    async def _existing(self, code: str) -> Snapshot:
-        snapshot = await self._store.find(code)
-        if snapshot is None:
-            raise ServiceUnavailable("The session is gone.")
-        return snapshot
 
 
 def _check_id(parameter: str, value: str) -> None:

@@ -1,6 +1,7 @@
 """The timer of sessions: ends what is due, and tells health whether the record can be used."""
 
 import asyncio
+import contextlib
 import logging
 from typing import Protocol
 
@@ -40,6 +41,16 @@ class Sweeper:
         wait_s = await self._sweep()
         self._task = asyncio.create_task(self._run(wait_s), name="session sweeper")
 
+    async def wait(self) -> None:
+        """Wait for its end.
+
+        Raises: what ended it, unless that was `aclose`.
+        """
+        if self._task is not None:
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()
+
     async def aclose(self) -> None:
         """Stop; idempotent."""
         if self._task is not None:
@@ -47,13 +58,16 @@ class Sweeper:
             await asyncio.wait([self._task])
 
     async def _run(self, wait_s: float) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._due.wait()
-            except TimeoutError:
-                pass
-            wait_s = await self._sweep()
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._due.wait()
+                wait_s = await self._sweep()
+        except Exception:  # a defect: whoever waits hears of it, and health does in any case
+            log.exception("the timer of sessions failed")
+            await self._tell(serving=False)
+            raise
 
     async def _sweep(self) -> float:
         """Sweep; returns how long to wait for the next time, in s."""

@@ -39,22 +39,27 @@ def health() -> Health:
 
 
 @pytest.fixture
-async def due(world: World, health: Health) -> AsyncIterator[asyncio.Event]:
-    """A sweeper at work; what it waits for."""
-    event = asyncio.Event()
-    sweeper = Sweeper(world.sessions, event, now_ms=lambda: world.now, tell_health=health)
-    await sweeper.start()
-    yield event
-    await sweeper.aclose()
-    await sweeper.aclose()
+def due() -> asyncio.Event:
+    """What the sweeper waits for."""
+    return asyncio.Event()
 
 
-async def test_it_serves_after_the_first_sweep(due: asyncio.Event, health: Health) -> None:
+@pytest.fixture
+async def sweeper(world: World, health: Health, due: asyncio.Event) -> AsyncIterator[Sweeper]:
+    """A sweeper at work."""
+    made = Sweeper(world.sessions, due, now_ms=lambda: world.now, tell_health=health)
+    await made.start()
+    yield made
+    await made.aclose()
+    await made.aclose()
+
+
+async def test_it_serves_after_the_first_sweep(sweeper: Sweeper, health: Health) -> None:
     """Health says so only once the record was seen to work."""
     assert health.told == [True]
 
 
-async def test_it_is_woken_by_a_deadline(world: World, due: asyncio.Event) -> None:
+async def test_it_is_woken_by_a_deadline(world: World, sweeper: Sweeper, due: asyncio.Event) -> None:
     """A deadline nearer than known ends its session when it comes."""
     code = (await world.created()).snapshot.session.session_id
     await world.sessions.disconnect("c-speaker")
@@ -68,7 +73,11 @@ async def test_it_is_woken_by_a_deadline(world: World, due: asyncio.Event) -> No
 
 
 async def test_health_follows_the_store(
-    world: World, due: asyncio.Event, health: Health, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    sweeper: Sweeper,
+    due: asyncio.Event,
+    health: Health,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A record that fails is told, and so is its recovery, without anybody's doing."""
     await health.next()
@@ -83,3 +92,30 @@ async def test_health_follows_the_store(
         assert await health.next() is False
     assert await health.next() is True
     assert health.told == [True, False, True]
+
+
+async def test_a_defect_is_told(
+    world: World,
+    sweeper: Sweeper,
+    due: asyncio.Event,
+    health: Health,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A timer that fails does not fail in silence: health says so, whoever waits gets the cause."""
+    await health.next()
+
+    async def defect() -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(world.sessions, "sweep", defect)
+    due.set()
+    with pytest.raises(KeyError):
+        await sweeper.wait()
+    assert health.told == [True, False]
+
+
+async def test_waiting_for_a_sweeper_that_is_stopped(sweeper: Sweeper) -> None:
+    """Being stopped is no failure."""
+    waiting = asyncio.create_task(sweeper.wait())
+    await sweeper.aclose()
+    await waiting
