@@ -198,6 +198,7 @@ class Listener:
         self, answer: Callable[[int], say.ServerMessage], *, after_sequence: int | None = None
     ) -> None:
         try:
+            await self._desk.rooms.confirm(self.room)
             await self._desk.hub.attach(self._topic, self._seat, after_sequence=after_sequence, greet=answer)
         except BaseException:
             self._desk.rooms.leave(self.room, self.connection_id)

@@ -1,5 +1,7 @@
 """The sessions that this gateway has something to do with: what it knows of each, and who is here for it."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from gateway.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
+FINISH_WITHIN_S = 5.0  # for what was being said when a session ended by itself
 _GONE = {ErrorCode.SESSION_NOT_FOUND, ErrorCode.SESSION_ENDED}
 
 
@@ -43,9 +46,13 @@ class Room:
 
     session: api.Session
     pipeline: Pipeline | None = None
+    owned: bool = False  # whether there ever was a pipeline here: then nobody else publishes
     members: dict[str, Member] = field(default_factory=dict)
     speaker_outlet: Callable[[say.ServerMessage], None] | None = None
     ended: str | None = None
+    ending: "asyncio.Task[None] | None" = None
+    changes: int = 0
+    confirmed: bool = False
 
     def tell_speaker(self, message: say.ServerMessage) -> None:
         """Tell the speaker, if connected here."""
@@ -74,10 +81,27 @@ class Rooms:
         room.members[member.connection_id] = member
         return room
 
+    async def confirm(self, room: Room) -> None:
+        """Read the session of a new room again: what changed after it was read and before the room was there
+        to be told was missed, its end included.
+        """
+        while not room.confirmed:
+            changes = room.changes
+            try:
+                session = await self._sessions.get(room.session.session_id)
+            except BabelcastError as error:
+                if error.code in _GONE:
+                    self._begin_end(room, "expired")
+                return
+            if room.changes == changes:  # else what was read may be the older of the two
+                room.confirmed = True
+                await self._take(room, session)
+
     def leave(self, room: Room, connection_id: str) -> None:
         """Take a connection out; an empty room without a pipeline is forgotten."""
         room.members.pop(connection_id, None)
-        self._forget_if_empty(room)
+        if not room.members and room.pipeline is None:
+            self._forget(room)
 
     async def replaced(self, room: Room, connection_id: str) -> None:
         """Tell a connection here that another one took its role."""
@@ -90,49 +114,75 @@ class Rooms:
         await self._sessions.watch(on_open=self._read_again, on_change=self._on_change)
 
     async def end(self, room: Room, reason: str) -> None:
-        """The session is over: tell everybody here, once, after all that was said."""
-        if room.ended is not None:
-            return
-        room.ended = reason
-        room.session.broadcast.is_active = False
-        pipeline, room.pipeline = room.pipeline, None
-        if pipeline is not None:
-            await pipeline.aclose()
-            await self._bus.forget(room.session.session_id)
-        await self._hub.drained(room.session.session_id)
-        for member in tuple(room.members.values()):
-            await member.on_ended(reason)
-        self._rooms.pop(room.session.session_id, None)
+        """The session is over: tell everybody here, once, after all that was said. Waits until that is done,
+        whoever began it.
+        """
+        await asyncio.shield(self._begin_end(room, reason))
 
     async def aclose(self) -> None:
         """Stop every pipeline."""
         for room in self:
+            if room.ending is not None:
+                await asyncio.wait([room.ending])
             if room.pipeline is not None:
                 await room.pipeline.aclose()
         self._rooms.clear()
+
+    def _begin_end(self, room: Room, reason: str) -> "asyncio.Task[None]":
+        # a task, so that the changes of other sessions do not wait for it
+        if room.ending is None:
+            room.ended = reason
+            room.session.broadcast.is_active = False
+            room.ending = asyncio.create_task(
+                self._end(room, reason), name=f"ending-{room.session.session_id}"
+            )
+            room.ending.add_done_callback(_log_failure)
+        return room.ending
+
+    async def _end(self, room: Room, reason: str) -> None:
+        if room.pipeline is not None:
+            await room.pipeline.finish(timeout_s=FINISH_WITHIN_S)
+            room.pipeline = None
+        if room.owned:
+            with contextlib.suppress(BabelcastError):  # what is not forgotten now goes when it is too old
+                await self._bus.forget(room.session.session_id)
+        await self._hub.drained(room.session.session_id)
+        while room.members:
+            member = room.members.pop(next(iter(room.members)))
+            await member.on_ended(reason)
+        self._forget(room)
+
+    def _forget(self, room: Room) -> None:
+        if self._rooms.get(room.session.session_id) is room:
+            del self._rooms[room.session.session_id]
 
     async def _read_again(self) -> None:
         for room in self:
             try:
                 session = await self._sessions.get(room.session.session_id)
             except BabelcastError as error:
-                if error.code in _GONE:
-                    await self.end(room, "expired")
-                continue
-            await self._on_audience(room, session.audience)
-            await self.on_broadcast(room, session.broadcast)
+                if error.code not in _GONE:
+                    raise  # the watch is opened again, and everything is read again
+                self._begin_end(room, "expired")
+            else:
+                await self._take(room, session)
 
     async def _on_change(self, change: api.WatchSessionsResponse) -> None:
         room = self._rooms.get(change.session_id)
         if room is None:
             return
+        room.changes += 1
         if change.HasField("audience"):
             await self._on_audience(room, change.audience)
         elif change.HasField("broadcast"):
             await self.on_broadcast(room, change.broadcast)
         elif change.HasField("ended"):
             # the owner lets open sentences through before the service hears of the end; this is the rest
-            await self.end(room, change.ended.reason)
+            self._begin_end(room, change.ended.reason)
+
+    async def _take(self, room: Room, session: api.Session) -> None:
+        await self._on_audience(room, session.audience)
+        await self.on_broadcast(room, session.broadcast)
 
     async def _on_audience(self, room: Room, audience: api.Audience) -> None:
         before = api.Audience()
@@ -154,6 +204,7 @@ class Rooms:
         if notice is not None:
             await self._hub.tell(room.session.session_id, notice)
 
-    def _forget_if_empty(self, room: Room) -> None:
-        if not room.members and room.pipeline is None:
-            self._rooms.pop(room.session.session_id, None)
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a session was not ended in order", exc_info=task.exception())

@@ -78,6 +78,7 @@ class Speaker:
             stream.cancel()
             raise
         speaker = cls._enter(desk, created.session, connection_id=connection_id, outlet=outlet)
+        speaker.room.confirmed = True  # nobody else knows the code yet
         outlet.send(_session_created(created, message, connection_id=connection_id, host=host, desk=desk))
         speaker._start(stream)
         return speaker
@@ -214,6 +215,7 @@ class Speaker:
 
     def _start(self, stream: TranscriptionStream) -> None:
         room = self.room
+        room.owned = True
         room.pipeline = Pipeline(
             room.session,
             stations=self._desk.stations,
@@ -288,11 +290,10 @@ class Speaker:
 
     async def _end(self, message: ask.EndSession) -> None:
         self._end_request_id = message.request_id
-        if self.room.pipeline is not None:
-            on_time = await self.room.pipeline.finish(timeout_s=FINISH_WITHIN_S)
-            log.info(
-                "talk finished", extra={"on_time": on_time, "dropped": self.room.pipeline.dropped_chunks}
-            )
+        pipeline = self.room.pipeline
+        if pipeline is not None:
+            on_time = await pipeline.finish(timeout_s=FINISH_WITHIN_S)
+            log.info("talk finished", extra={"on_time": on_time, "dropped": pipeline.dropped_chunks})
         await self._desk.sessions.end(
             self.room.session.session_id, connection_id=self.connection_id, reason=message.reason
         )
