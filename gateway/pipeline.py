@@ -63,8 +63,10 @@ class Pipeline:
         """Chunks lost because transcription did not keep up."""
         return self._transcribing.dropped_chunks
 
-    def start(self, stream: TranscriptionStream) -> "asyncio.Task[None]":
-        """Go, with a transcription stream that has started; returns the task that ends with the talk."""
+    def start(self, stream: TranscriptionStream | None) -> "asyncio.Task[None]":
+        """Go, with a transcription stream that has started, or until one does; returns the task that ends
+        with the talk.
+        """
         self._task = asyncio.create_task(self._run(stream), name=f"pipeline-{self._session.session_id}")
         return self._task
 
@@ -108,7 +110,7 @@ class Pipeline:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def _run(self, stream: TranscriptionStream) -> None:
+    async def _run(self, stream: TranscriptionStream | None) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._translating.run(), name="translating")
             await self._transcribing.run(stream)
@@ -152,5 +154,4 @@ class Pipeline:
         self._tell_speaker(messages.quality(change, now_ms=self._clock_ms()))
 
     async def _on_transcription_state(self, working: bool) -> None:
-        languages = list(self._session.audience.languages)
-        await self._publisher.notice("transcription", languages, degraded=not working)
+        await self._publisher.transcription_notice(working=working)

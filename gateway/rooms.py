@@ -13,6 +13,7 @@ from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
 from gateway import messages
 from gateway.fanout import Hub
+from gateway.outlet import Outlet
 from gateway.pipeline import Pipeline
 from gateway.sessions import Sessions
 
@@ -48,7 +49,7 @@ class Room:
     pipeline: Pipeline | None = None
     owned: bool = False  # whether there ever was a pipeline here: then nobody else publishes
     members: dict[str, Member] = field(default_factory=dict)
-    speaker_outlet: Callable[[say.ServerMessage], None] | None = None
+    speaker: Outlet | None = None  # the way to whoever speaks, if connected here
     ended: str | None = None
     ending: "asyncio.Task[None] | None" = None
     changes: int = 0
@@ -56,8 +57,19 @@ class Room:
 
     def tell_speaker(self, message: say.ServerMessage) -> None:
         """Tell the speaker, if connected here."""
-        if self.speaker_outlet is not None:
-            self.speaker_outlet(message)
+        if self.speaker is not None:
+            self.speaker.send(message)
+
+    def on_pipeline_done(self, task: "asyncio.Task[None]") -> None:
+        """See to a pipeline that failed, a fault of ours: the speaker's client comes back with its resume
+        token and gets a new one.
+        """
+        if task.cancelled() or task.exception() is None:
+            return
+        log.error("pipeline failed", exc_info=task.exception())
+        self.pipeline = None
+        if self.speaker is not None:
+            self.speaker.close_soon(1011, "internal error")
 
 
 class Rooms:

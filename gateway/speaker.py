@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from msgspec import UNSET
 
-from babelcast.errors import BabelcastError, InvalidParameter, RateLimitExceeded, ServiceUnavailable
+from babelcast.errors import BabelcastError, Conflict, InvalidParameter, RateLimitExceeded, ServiceUnavailable
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol import server_messages as say
@@ -95,12 +95,12 @@ class Speaker:
     ) -> "Speaker":
         """Go on with a session that was taken over, on its pipeline if it is here.
 
-        Raises: BabelcastError when there is no place in transcription.
+        A new pipeline looks for its place in transcription by itself: this cannot fail any more, since the
+        token that was used up for it cannot be used again.
         """
         speaker = cls._enter(desk, taken.session, connection_id=connection_id, outlet=outlet)
         room = speaker.room
         await desk.rooms.replaced(room, taken.previous_connection_id)
-        room.speaker_outlet = outlet.send
         now_ms = desk.clock_ms()
         outlet.send(
             say.ConnectionRefreshComplete(
@@ -120,15 +120,16 @@ class Speaker:
             )
         )
         if room.pipeline is None:
-            config = stream_config(taken.session.settings, session_id=taken.session.session_id)
-            speaker._start(await desk.stations.transcribe(config))
+            speaker._start(None)
+        await desk.rooms.confirm(room)
         return speaker
 
     async def audio(self, pcm: bytes, *, sample_rate_hz: int | None = None, ack: bool = False) -> None:
         """Take a chunk of PCM.
 
-        Raises: RateLimitExceeded, InvalidAudioFormat, AudioChunkTooLarge.
+        Raises: Conflict, RateLimitExceeded, InvalidAudioFormat, AudioChunkTooLarge.
         """
+        self._check_not_replaced()
         now_s = self._desk.clock()
         wait_s = self._chunk_rate.take(now_s)
         if wait_s:
@@ -152,6 +153,7 @@ class Speaker:
 
     async def act(self, message: ask.AnyClientMessage) -> None:
         """Do what a speaker's message asks. Raises: BabelcastError."""
+        self._check_not_replaced()
         match message:
             case ask.SendAudio():
                 await self.audio(
@@ -200,8 +202,8 @@ class Speaker:
     async def leave(self) -> None:
         """The connection is gone; the session waits for its speaker's grace period."""
         await self._stop_periodic()
-        if self.room.speaker_outlet == self._outlet.send:
-            self.room.speaker_outlet = None
+        if self.room.speaker is self._outlet:
+            self.room.speaker = None
         self._desk.rooms.leave(self.room, self.connection_id)
 
     @classmethod
@@ -209,11 +211,11 @@ class Speaker:
         room = Room(session)
         speaker = cls(desk, room, connection_id=connection_id, outlet=outlet)
         speaker.room = desk.rooms.enter(session, speaker)
-        speaker.room.speaker_outlet = outlet.send
+        speaker.room.speaker = outlet
         speaker._periodic = asyncio.create_task(speaker._tell_status(), name="speaker-status")
         return speaker
 
-    def _start(self, stream: TranscriptionStream) -> None:
+    def _start(self, stream: TranscriptionStream | None) -> None:
         room = self.room
         room.owned = True
         room.pipeline = Pipeline(
@@ -225,15 +227,12 @@ class Speaker:
             clock_ms=self._desk.clock_ms,
             buffer_s=self._desk.config.audio_buffer_max_seconds,
         )
-        room.pipeline.start(stream).add_done_callback(self._on_pipeline_done)
+        room.pipeline.start(stream).add_done_callback(room.on_pipeline_done)
 
-    def _on_pipeline_done(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or task.exception() is None:
-            return
-        # A fault of ours: the speaker's client comes back with its resume token and gets a new pipeline.
-        log.error("pipeline failed", exc_info=task.exception())
-        self.room.pipeline = None
-        self._outlet.close_soon(1011, "internal error")
+    def _check_not_replaced(self) -> None:
+        # frames that were under way when another connection took over
+        if self.room.speaker is not self._outlet:
+            raise Conflict("Another connection speaks now.")
 
     async def _control(self, message: ask.ControlBroadcast) -> None:
         action = message.control_action
