@@ -27,6 +27,7 @@ class Publisher:
         self._clock_ms = clock_ms
         self._sequences: dict[str, int] = {}
         self._degraded: set[tuple[str, str]] = set()
+        self._interrupted: frozenset[str] | None = None  # who was told that transcription is gone
 
     @property
     def source(self) -> str:
@@ -68,12 +69,23 @@ class Publisher:
             if degraded == (key in self._degraded):
                 continue
             (self._degraded.add if degraded else self._degraded.discard)(key)
-            notice = event.ServiceNotice(
-                component=component,
-                degraded=degraded,
-                message=f"The {component} is {'interrupted and being restored' if degraded else 'back'}.",
-            )
+            notice = _notice(component, degraded=degraded)
             self._tell_speaker(messages.service_notice(language, notice, now_ms=self._clock_ms()))
+            await self._publish(language, event.Broadcast(notice=notice))
+
+    async def transcription_notice(self, *, working: bool) -> None:
+        """Tell the speaker and all who listen that transcription failed, and the same that it is back."""
+        if working == (self._interrupted is None):
+            return
+        told = (
+            self._interrupted
+            if self._interrupted is not None
+            else frozenset(self._session.audience.languages)
+        )
+        self._interrupted = None if working else told
+        notice = _notice("transcription", degraded=not working)
+        self._tell_speaker(messages.service_notice("", notice, now_ms=self._clock_ms()))
+        for language in sorted(told):
             await self._publish(language, event.Broadcast(notice=notice))
 
     async def _publish(self, language: str, broadcast: event.Broadcast) -> None:
@@ -81,3 +93,8 @@ class Publisher:
         broadcast.language = language
         broadcast.timestamp_ms = self._clock_ms()
         await self._bus.publish(self.topic(language), broadcast)
+
+
+def _notice(component: str, *, degraded: bool) -> event.ServiceNotice:
+    state = "interrupted and being restored" if degraded else "back"
+    return event.ServiceNotice(component=component, degraded=degraded, message=f"The {component} is {state}.")

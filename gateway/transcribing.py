@@ -74,6 +74,7 @@ class Transcribing:
         self._on_quality = on_quality
         self._on_state = on_state
         self._clock_ms = clock_ms
+        self._backoff = Backoff()
         self._next_segment = 0
         # Policy: drops the oldest and counts; the gap takes no place in the timeline.
         self._incoming: Channel[_Arrived] = Channel(buffer_s * CHUNKS_PER_SECOND)
@@ -92,12 +93,11 @@ class Transcribing:
         """No more audio; `run` returns when all of it has its result."""
         self._incoming.close()
 
-    async def run(self, stream: TranscriptionStream) -> None:
-        """Go, with a stream that has started, until the audio was closed and answered."""
-        while not await self._converse(stream):
+    async def run(self, stream: TranscriptionStream | None) -> None:
+        """Go, with a stream that has started or without, until the audio was closed and answered."""
+        while not await self._converse(stream or await self._open()):
+            stream = None
             await self._on_state(False)
-            stream = await self._reopen()
-            await self._on_state(True)
 
     async def _converse(self, stream: TranscriptionStream) -> bool:
         try:
@@ -113,22 +113,24 @@ class Transcribing:
             return True
         return False
 
-    async def _reopen(self) -> TranscriptionStream:
-        backoff = Backoff()
+    async def _open(self) -> TranscriptionStream:
         while True:
+            await self._backoff.wait()
             replay = self.timeline.replay()
+            config = stream_config(
+                self._session.settings,
+                session_id=self._session.session_id,
+                first_segment=self._next_segment,
+                start_ms=replay[0].start_ms if replay else self.timeline.position_ms,
+            )
             try:
-                return await self._stations.transcribe(
-                    stream_config(
-                        self._session.settings,
-                        session_id=self._session.session_id,
-                        first_segment=self._next_segment,
-                        start_ms=replay[0].start_ms if replay else self.timeline.position_ms,
-                    )
-                )
+                stream = await self._stations.transcribe(config)
             except BabelcastError as error:
-                log.warning("transcription stream not reopened", extra={"code": error.code})
-            await backoff.wait()
+                log.warning("transcription stream not opened", extra={"code": error.code})
+                await self._on_state(False)
+            else:
+                await self._on_state(True)
+                return stream
 
     async def _send(self, stream: TranscriptionStream) -> None:
         replay = self.timeline.replay()
@@ -150,6 +152,7 @@ class Transcribing:
         await stream.send(api.StreamingTranscribeRequest(end=api.EndOfAudio()))
 
     async def _on_response(self, response: api.StreamingTranscribeResponse) -> None:
+        self._backoff.reset()
         if response.HasField("quality"):
             self._on_quality(response.quality)
         elif response.HasField("result") and response.result.segment >= self._next_segment:

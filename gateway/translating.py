@@ -41,6 +41,7 @@ class Translating:
         self._demand = demand
         self._clock_ms = clock_ms
         self._sentences = Sentences()
+        self._backoff = Backoff()
         # Policy: a final waits for room, a partial is left out when half is taken.
         self._segments: Channel[api.Segment] = Channel(MAX_WAITING_SEGMENTS)
 
@@ -105,7 +106,6 @@ class Translating:
         return False
 
     async def _open(self) -> TranslationStream:
-        backoff = Backoff()
         settings = self._session.settings
         config = api.StreamConfig(
             session_id=self._session.session_id,
@@ -117,12 +117,14 @@ class Translating:
             ],
         )
         while True:
+            await self._backoff.wait()
             try:
                 return await self._stations.translate(config)
             except BabelcastError as error:
                 log.warning("translation stream not opened", extra={"code": error.code})
             await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
-            await backoff.wait()
+            # its sentences are among the unanswered; full, it would hold up transcription
+            self._segments.clear()
 
     async def _send(self, stream: TranslationStream, first: api.Segment) -> None:
         # Every sentence in the channel is among the unanswered ones too, so the channel starts empty.
@@ -137,6 +139,7 @@ class Translating:
         await stream.send(api.StreamingTranslateRequest(end=api.EndOfSegments()))
 
     async def _on_response(self, response: api.StreamingTranslateResponse) -> None:
+        self._backoff.reset()
         if response.HasField("translation"):
             await self._on_translation(response.translation)
         elif response.HasField("speech"):
