@@ -33,10 +33,19 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         self._segment_timeout_s = segment_timeout_s
         self._draining = asyncio.Event()
         self._open = 0
+        self._work: set[asyncio.Task[bool]] = set()
 
     def drain(self) -> None:
         """Take no more streams; those that are open finish what they have and end with UNAVAILABLE."""
         self._draining.set()
+
+    async def aclose(self) -> None:
+        """Cancel the streams that are still open and wait for their tasks."""
+        self.drain()
+        for work in self._work:
+            work.cancel()
+        if self._work:
+            await asyncio.wait(self._work)
 
     async def StreamingTranslate(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[Request], context: grpc.aio.ServicerContext[Request, Response]
@@ -52,6 +61,8 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             stream = self._open_stream(await _first(request_iterator), answers)
             yield Response(started=pb.StreamStarted())
             work = asyncio.create_task(_work(stream, request_iterator, answers), name="translation stream")
+            self._work.add(work)
+            work.add_done_callback(self._work.discard)
             context.add_done_callback(lambda _context: _cancel(work))  # type: ignore[arg-type]  # stub wants its own class
             try:
                 async for answer in answers:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +158,6 @@ class WorkerProcess:
             *self._command,
             stdin=PIPE,
             stdout=PIPE,
-            stderr=DEVNULL,  # engines print pieces of the text they work on
             env=environment(),
             start_new_session=True,
             limit=MAX_FRAME_BYTES,

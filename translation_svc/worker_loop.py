@@ -1,5 +1,6 @@
 """The inside of a worker process: read a request, answer it, until the pipe closes."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -20,7 +21,15 @@ class Reply(msgspec.Struct, array_like=True, frozen=True):
 
 
 def serve(handle: Callable[[bytes], bytes], *, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer every request with `handle`'s result; what it raises is answered too, and the loop goes on."""
+    """Answer every request with `handle`'s result; what it raises is answered too, and the loop goes on.
+
+    It ends when either pipe is closed.
+    """
+    with contextlib.suppress(BrokenPipeError):
+        _answer_all(handle, requests=requests, replies=replies)
+
+
+def _answer_all(handle: Callable[[bytes], bytes], *, requests: BinaryIO, replies: BinaryIO) -> None:
     write_blocking(replies, msgspec.msgpack.encode(Reply(b"")))
     while (request := read_blocking(requests)) is not None:
         try:

@@ -55,6 +55,7 @@ def start(stages: Sequence[Sequence[str]]) -> list[subprocess.Popen[bytes]]:
             stage,
             stdin=source,
             stdout=1 if last else subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # stages complain with pieces of the text they work on
             # safe here: this process has one thread
             preexec_fn=lambda: die_with_parent(signal.SIGKILL, parent=supervisor),  # noqa: PLW1509
         )
