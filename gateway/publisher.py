@@ -59,8 +59,9 @@ class Publisher:
         last = self._sequences.get(language)
         if last is None:
             last = await self._bus.last_sequence(self.topic(language))
-        spoken.sequence = self._sequences[language] = last + 1
+        spoken.sequence = last + 1
         await self._publish(language, event.Broadcast(audio=spoken))
+        self._sequences[language] = spoken.sequence  # one that was not published leaves no gap
 
     async def notice(self, component: str, languages: Iterable[str], *, degraded: bool) -> None:
         """Tell once that a station failed for a language, and once that it works again."""

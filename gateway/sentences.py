@@ -33,6 +33,16 @@ class Sentence:
     end_ms: int
     waiting: dict[str, Waiting] = field(default_factory=dict)
 
+    def answered(self, language: str, waiting: Waiting) -> None:
+        """A language got what it waited for. When the sentence was corrected while that was published, the
+        language still gets the correction, but is not spoken to twice.
+        """
+        current = self.waiting.get(language)
+        if current is waiting:
+            del self.waiting[language]
+        elif current is not None:
+            current.speak = False
+
     def request(self) -> translation_api.Segment:
         """What translation is asked for: the languages that still wait."""
         return translation_api.Segment(
@@ -58,9 +68,6 @@ class Sentences:
 
     def __init__(self) -> None:
         self._by_segment: dict[int, Sentence] = {}
-
-    def __contains__(self, segment: object) -> bool:
-        return segment in self._by_segment
 
     def add(self, sentence: Sentence) -> None:
         """Remember a sentence."""

@@ -46,13 +46,16 @@ class Translating:
         self._segments: Channel[api.Segment] = Channel(MAX_WAITING_SEGMENTS)
 
     async def final(self, sentence: Sentence) -> None:
-        """Take a sentence for every language that is listened to."""
-        for language in self._publisher.targets():
-            demand = self._demand(self._publisher.topic(language))
-            sentence.waiting[language] = Waiting(speak=demand.voice, opus=demand.opus)
-        self._sentences.add(sentence)
-        if sentence.waiting:
-            await self._segments.send(sentence.request())
+        """Take a sentence for every language that is listened to; one that is known stays as it is."""
+        known = self._sentences.get(sentence.segment)
+        if known is None:
+            for language in self._publisher.targets():
+                demand = self._demand(self._publisher.topic(language))
+                sentence.waiting[language] = Waiting(speak=demand.voice, opus=demand.opus)
+            self._sentences.add(sentence)
+            known = sentence
+        if known.waiting:
+            await self._segments.send(known.request())
 
     def partial(self, segment: int, revision: int, text: str) -> None:
         """Take the part of an open sentence that will stay; shown, never spoken."""
@@ -150,18 +153,18 @@ class Translating:
     async def _on_translation(self, answer: api.Translation) -> None:
         sentence = self._sentences.get(answer.segment)
         if not answer.is_final:
-            if sentence is None:
+            if sentence is None:  # else it comes too late
                 await self._caption(answer.language, answer.text, answer.segment, answer.revision)
             return
         waiting = sentence.waiting.get(answer.language) if sentence else None
         if sentence is None or waiting is None or answer.revision != sentence.revision:
             return
         if waiting.text is None:
+            await self._final_caption(answer.language, answer.text, sentence)
             waiting.text = answer.text
             waiting.translated_ms = self._clock_ms() - sentence.spoken_end_ms
-            await self._final_caption(answer.language, answer.text, sentence)
         if not waiting.speak:
-            del sentence.waiting[answer.language]
+            sentence.answered(answer.language, waiting)
         await self._publisher.notice("translation", [answer.language], degraded=False)
 
     async def _on_speech(self, answer: api.Speech) -> None:
@@ -169,20 +172,21 @@ class Translating:
         waiting = sentence.waiting.get(answer.language) if sentence else None
         if sentence is None or waiting is None or not waiting.speak or waiting.text is None:
             return
-        del sentence.waiting[answer.language]
         spoken = _spoken(sentence, waiting, answer, synthesized_ms=self._clock_ms() - sentence.spoken_end_ms)
         await self._publisher.voice(answer.language, spoken)
+        sentence.answered(answer.language, waiting)
         await self._publisher.notice("speech", [answer.language], degraded=False)
 
     async def _on_failure(self, failure: api.Failure) -> None:
         sentence = self._sentences.get(failure.segment)
-        waiting = sentence.waiting.pop(failure.language, None) if sentence else None
-        if sentence is None or waiting is None:
+        waiting = sentence.waiting.get(failure.language) if sentence else None
+        if sentence is None or waiting is None or failure.revision != sentence.revision:
             return
         speech = failure.component == api.COMPONENT_SPEECH
         if not speech and waiting.text is None:
             # better the speaker's own words than a hole in the captions
             await self._final_caption(failure.language, sentence.text, sentence)
+        sentence.answered(failure.language, waiting)
         component = "speech" if speech else "translation"
         await self._publisher.notice(component, [failure.language], degraded=True)
 
