@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,3 +29,12 @@ def data_dir_or_default(chosen: Path | None) -> Path:
 def shell(*words: str) -> str:
     """A command as one can paste it."""
     return " ".join(shlex.quote(word) for word in words)
+
+
+def program() -> str:
+    """How this program was called, so that it can be called again."""
+    found = shutil.which("babelcast")
+    called = Path(sys.argv[0])
+    if found is None or not called.exists() or not called.samefile(found):
+        return str(called) if called.name == "babelcast" else "babelcast"
+    return "babelcast"

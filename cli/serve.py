@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -20,12 +19,12 @@ from cli.outcome import OK
 SUBJECT = "local-speaker"
 
 
-class Ready(msgspec.Struct, frozen=True):
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """The line that programs wait for."""
 
+    event: str = "ready"
     url: str
     token: str
-    event: str = "ready"
 
 
 async def serve(place: Place, environ: Mapping[str, str], *, as_json: bool) -> int:
@@ -42,7 +41,7 @@ async def serve(place: Place, environ: Mapping[str, str], *, as_json: bool) -> i
         try:
             token = "" if app.issuer is None else app.issuer.mint(SUBJECT)
             if as_json:
-                sys.stdout.write(msgspec.json.encode(Ready(app.url, token)).decode() + "\n")
+                sys.stdout.write(msgspec.json.encode(Ready(url=app.url, token=token)).decode() + "\n")
                 sys.stdout.flush()
             _welcome(app, place, token, console)
             await stop.wait()
@@ -91,7 +90,7 @@ def _welcome(app: Babelcast, place: Place, token: str, console: Console) -> None
     else:
         console.print("  token     from your issuer: --token TOKEN")
     console.print("\nTry in two more terminals, and once to see that all is well:\n")
-    for command in commands(app.url, place.data_dir, program=_program()):
+    for command in commands(app.url, place.data_dir, program=places.program()):
         console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
     console.print("\nCtrl-C stops.")
 
@@ -106,15 +105,6 @@ def commands(url: str, data_dir: Path, *, program: str) -> list[str]:
         places.shell(program, "listen", "CODE", "--to", "es", *at),
         places.shell(program, "smoke", url, *kept),
     ]
-
-
-def _program() -> str:
-    """How this program was called, so that it can be called again."""
-    found = shutil.which("babelcast")
-    called = Path(sys.argv[0])
-    if found is None or not called.exists() or not called.samefile(found):
-        return str(called) if called.name == "babelcast" else "babelcast"
-    return "babelcast"
 
 
 def _near(path: Path) -> str:

@@ -124,7 +124,7 @@ class _Talk:
 
 
 def _invitation(session: SessionCreated, url: str) -> Panel:
-    listen = places.shell("babelcast", "listen", session.session_id, "--to", "es")
+    listen = places.shell(places.program(), "listen", session.session_id, "--to", "es")
     if url != places.DEFAULT_URL:
         listen += " " + places.shell("--url", url)
     return Panel(
