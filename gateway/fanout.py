@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from babelcast.bus.base import Bus, SlowSubscriber, Topic
+from babelcast.errors import BabelcastError
 from babelcast.event.v1.event_pb2 import Broadcast
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol.server_messages import ServerMessage
 from gateway import messages
+from gateway.backoff import Backoff
 from gateway.outlet import Outlet, binary_frame, text_frame
 
 WRITES_PER_TURN = 20  # between turns of the loop, so that a large audience does not hold up the speakers
@@ -131,20 +133,32 @@ class Relay:
 
     async def missed(self, *, after_sequence: int) -> list[Broadcast]:
         """What is kept of what came after a voice message, up to where this relay stands."""
+        while True:
+            reached = self.last_sequence
+            kept = await self._bus.history(self.topic, after_sequence=after_sequence)
+            if self.last_sequence == reached:  # else what was handed over meanwhile may be in neither
+                break
         missed: list[Broadcast] = []
-        for broadcast in await self._bus.history(self.topic, after_sequence=after_sequence):
-            if broadcast.HasField("audio") and broadcast.audio.sequence > self.last_sequence:
+        for broadcast in kept:
+            if broadcast.HasField("audio") and broadcast.audio.sequence > reached:
                 break
             missed.append(broadcast)
         return missed
 
     async def _run(self) -> None:
+        backoff = Backoff()
         while True:
             try:
                 await self._follow()
                 return
             except SlowSubscriber:
                 log.warning("relay fell behind and starts again", extra={"listeners": len(self.seats)})
+            except BabelcastError as error:
+                if not self._opened.done():
+                    self._opened.set_exception(error)
+                    return
+                log.warning("relay lost its subscription and starts again", extra={"code": error.code})
+            await backoff.wait()
 
     async def _follow(self) -> None:
         with contextlib.closing(await self._bus.subscribe(self.topic)) as subscription:
@@ -198,8 +212,11 @@ class Hub:
         try:
             await relay.opened()
             missed = [] if after_sequence is None else await relay.missed(after_sequence=after_sequence)
-        finally:
+        except BaseException:
             relay.joining -= 1
+            await self._close_if_unused(relay)
+            raise
+        relay.joining -= 1
         # nothing is awaited from here on, so nothing can come between or twice
         seat.outlet.send(greet(relay.last_sequence))
         now_ms = self._clock_ms()
@@ -213,9 +230,7 @@ class Hub:
         if relay is None:
             return
         relay.seats.pop(seat, None)
-        if not relay.seats and not relay.joining:
-            del self._relays[topic]
-            await relay.aclose()
+        await self._close_if_unused(relay)
 
     def demand(self, topic: Topic) -> Demand:
         """What the listeners of a topic on this gateway want made."""
@@ -255,6 +270,11 @@ class Hub:
         """End every subscription."""
         relays, self._relays = list(self._relays.values()), {}
         for relay in relays:
+            await relay.aclose()
+
+    async def _close_if_unused(self, relay: Relay) -> None:
+        if not relay.seats and not relay.joining and self._relays.get(relay.topic) is relay:
+            del self._relays[relay.topic]
             await relay.aclose()
 
 
