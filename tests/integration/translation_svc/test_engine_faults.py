@@ -1,0 +1,177 @@
+"""The real engines, killed, hanging and shut down."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from babelcast.rpc.client import open_channel
+from translation_svc.composition import TranslationApp
+from translation_svc.config import TranslationConfig
+from translation_svc.failures import EngineFailure
+from translation_svc.glossary import Glossary
+from translation_svc.service import SERVICE_NAME
+from translation_svc.translators.base import Pair
+from translation_svc.turns import Urgency
+from translation_svc.worker import environment
+
+if TYPE_CHECKING:
+    from tests.integration.translation_svc.conftest import Owner, Stub
+
+pytestmark = pytest.mark.engines
+
+
+async def _translate(app: TranslationApp, text: str, source: str, target: str) -> str:
+    return await app.interpreter.translate(
+        text, source=source, target=target, glossary=Glossary(), urgency=Urgency.FINAL
+    )
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """All processes below `pid`."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            yield child
+            yield from _descendants(child)
+
+
+def _there(pids: Iterable[int]) -> list[int]:
+    """Those that still exist, be it as zombies."""
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+async def test_killed_engines_are_replaced_and_no_segment_is_lost(
+    owner: "Owner", app: TranslationApp
+) -> None:
+    """The models, an Apertium pipeline, one of its stages and the voice die between and amid segments."""
+    await owner.open()
+    await owner.segment(0, "This is the first sentence.", "pt", "es", speak=True)
+    for _ in range(4):
+        await owner.read()
+    pipeline = app.apertium.pipelines[Pair("pt", "es")]
+    count = 0
+    for target in ("models", "pipeline", "stage", "voice"):
+        pid = {"models": app.bergamot.worker.pid, "voice": app.voice.worker.pid}.get(target, pipeline.pid)
+        assert pid is not None
+        if target == "stage":
+            pid = next(_descendants(pid))
+        for _ in range(5):
+            count += 1
+            await owner.segment(
+                count, f"Sentence number {count} is about the old library.", "pt", "es", speak=True
+            )
+        os.kill(pid, signal.SIGKILL)
+        keys = []
+        for _ in range(20):
+            answer = await owner.read()
+            kind = answer.WhichOneof("payload")
+            assert kind in {"translation", "speech"}, answer
+            keys.append((getattr(answer, kind).language, kind, getattr(answer, kind).segment))
+        for language in ("pt", "es"):
+            spoken = [(kind, number) for code, kind, number in keys if code == language]
+            assert spoken == [
+                (kind, number) for number in range(count - 4, count + 1) for kind in ("translation", "speech")
+            ]
+    assert await owner.end() == []
+    assert app.bergamot.worker.starts == pipeline.starts - 1 == app.voice.worker.starts == 2
+
+
+async def test_a_hanging_language_hurts_nobody_else(
+    stub: "Stub", owner: "Owner", app: TranslationApp
+) -> None:
+    """Its group is stopped in mid-life: Spanish fails after the deadline, Portuguese does not wait."""
+    await owner.open()
+    await owner.segment(0, "This is the first sentence.", "pt", "es")
+    await owner.texts(["pt", "es"])
+    pid = app.apertium.pipelines[Pair("pt", "es")].pid
+    assert pid is not None
+    stages = list(_descendants(pid))
+    for stage in stages:
+        os.kill(stage, signal.SIGSTOP)
+    started = time.monotonic()
+    await owner.segment(1, "The library is closed today.", "pt", "es")
+    portuguese = await owner.read()
+    assert portuguese.translation.language == "pt"
+    assert time.monotonic() - started < 1.5
+    failure = (await owner.read()).failure
+    assert (failure.language, failure.segment, failure.reason) == ("es", 1, "SERVICE_UNAVAILABLE")
+    await owner.segment(2, "The library is open today.", "es")
+    assert "biblioteca" in (await owner.texts(["es"]))["es"]
+    await owner.end()
+    await app.apertium.aclose()
+    assert not _there(stages)
+
+
+async def test_health_follows_the_models(app: TranslationApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NOT_SERVING while their process rests after repeated failures, SERVING when it works again."""
+    kind = health_pb2.HealthCheckResponse
+    async with open_channel(f"127.0.0.1:{app.port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE_NAME))
+        seen = [(await watch.read()).status]
+        with monkeypatch.context() as broken:
+            broken.setattr(app.bergamot.worker, "_command", ("/nonexistent/engine",))
+            os.kill(app.bergamot.worker.pid or 0, signal.SIGKILL)
+            for number in range(3):
+                with pytest.raises(EngineFailure):
+                    await _translate(app, f"Sentence {number}.", "en", "pt")
+            seen.append((await watch.read()).status)
+        async with asyncio.timeout(10):
+            seen.append((await watch.read()).status)
+        assert await _translate(app, "Good morning.", "en", "pt") == "Bom dia."
+    assert seen == [kind.SERVING, kind.NOT_SERVING, kind.SERVING]
+
+
+async def test_a_hint_without_words_starts_a_language(owner: "Owner", app: TranslationApp) -> None:
+    """An empty partial, sent when a listener joins, saves the first sentence the wait for the engines."""
+    await owner.open()
+    await owner.segment(0, "", "ca", final=False)
+    assert await owner.texts(["ca"]) == {"ca": ""}
+    pipeline = app.apertium.pipelines[Pair("es", "ca")]
+    await owner.segment(1, "Good morning.", "ca")
+    assert await owner.texts(["ca"]) == {"ca": "Bon dia."}
+    assert pipeline.starts == 1
+    await owner.end()
+
+
+async def test_engines_leave_no_process_behind(config: TranslationConfig) -> None:
+    """Neither running nor dead."""
+    before = set(_descendants(os.getpid()))
+    app = TranslationApp(config)
+    await app.start()
+    await _translate(app, "Good morning.", "en", "ca")
+    started = set(_descendants(os.getpid())) - before
+    assert len(started) > 10
+    await app.aclose()
+    await app.aclose()
+    assert not _there(started)
+
+
+async def test_the_service_alone_starts_serves_and_drains() -> None:
+    """As `python -m translation_svc`: healthy; after SIGTERM gone with status 0, and its workers with it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "translation_svc",
+        env={**environment(), "TRANSLATION_BIND": "127.0.0.1:0"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    port = (await process.stdout.readline()).split()[-1].decode()
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        request = health_pb2.HealthCheckRequest(service=SERVICE_NAME)
+        health = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    workers = list(_descendants(process.pid))
+    process.terminate()
+    async with asyncio.timeout(20):
+        assert await process.wait() == 0
+    assert workers
+    assert not _there(workers)
