@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -16,6 +16,8 @@ from babelcast.errors import (
     InternalError,
     MessageTooLarge,
     RateLimitExceeded,
+    ServiceUnavailable,
+    TokenExpired,
     Unauthorized,
     UnauthorizedAction,
 )
@@ -42,11 +44,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the upgrade request said; `identity` is set when it carried a good token."""
+    """What the upgrade request said; `identity` is set when it carried a good token, in its header or else in
+    its URL.
+    """
 
     address: str
     host: str
     identity: Identity | None
+    by_header: bool
     query: Mapping[str, str]
 
 
@@ -60,6 +65,8 @@ class Connection:
         self._visit = visit
         self._desk = desk
         self._role: Speaker | Listener | None = None
+        self._known = False  # whether the session service may know of this connection
+        self._draining = False
         now_s = desk.clock()
         per_minute = desk.config.rate_limit_heartbeats_per_min
         self._heartbeats = TokenBucket.full(rate=per_minute / 60, burst=per_minute, now_s=now_s)
@@ -80,7 +87,8 @@ class Connection:
             await self._leave()
 
     def require_refresh(self, *, refresh_by_ms: int) -> None:
-        """Ask the client to move to another gateway, if it holds anything here."""
+        """Take no role any more, and ask a client that has one to move to another gateway."""
+        self._draining = True
         if self._role is not None and self._role.room.ended is None:
             self.outlet.send(
                 say.ConnectionRefreshRequired(
@@ -119,34 +127,35 @@ class Connection:
             await self._on_message(message)
 
     async def _on_audio_frame(self, pcm: bytes) -> None:
-        try:
+        async with self._answered("sendAudio"):
             self._permit(ask.SendAudio, "sendAudio", "")
             if not isinstance(self._role, Speaker):
                 raise UnauthorizedAction("sendAudio", self._role_name)
             await self._role.audio(pcm)
-        except BabelcastError as error:
-            self._refuse(error, action="sendAudio")
 
     async def _on_message(self, message: ask.AnyClientMessage) -> None:
         action = str(message.__struct_config__.tag)
-        try:
+        async with self._answered(action, message.request_id):
             self._permit(type(message), action, getattr(message, "session_id", ""))
             await self._act(message)
+
+    @contextlib.asynccontextmanager
+    async def _answered(self, action: str, request_id: str = "") -> AsyncIterator[None]:
+        """Answer what goes wrong inside with an error."""
+        try:
+            yield
         except BabelcastError as error:
-            self._refuse(error, action=action, request_id=message.request_id)
+            self._refuse(error, action=action, request_id=request_id)
         except ConnectionClosed:
             raise
         except Exception:
             correlation_id = secrets.token_hex(8)
             log.exception("message failed", extra={"action": action, "correlation_id": correlation_id})
-            self._refuse(
-                InternalError(),
-                action=action,
-                request_id=message.request_id,
-                correlation_id=correlation_id,
-            )
+            self._refuse(InternalError(), action=action, request_id=request_id, correlation_id=correlation_id)
 
     async def _act(self, message: ask.AnyClientMessage) -> None:
+        if self._draining and type(message) in permissions.OPENS:
+            raise ServiceUnavailable("This gateway is about to stop; connect again.")
         match message:
             case ask.CreateSession():
                 await self._create(message)
@@ -185,15 +194,20 @@ class Connection:
         )
 
     async def _identity(self, token: str) -> Identity:
-        if self._visit.identity is not None:
-            return self._visit.identity
-        if not token:
-            raise Unauthorized("A speaker needs a token.")
-        return await self._desk.verifier.verify(token)
+        """Who speaks: by the header's token, or else by the message's, or else by the URL's."""
+        known = self._visit.identity
+        if known is None or (token and not self._visit.by_header):
+            if not token:
+                raise Unauthorized("A speaker needs a token.")
+            return await self._desk.verifier.verify(token)
+        if known.expires_at_s * 1000 <= self._desk.clock_ms():
+            raise TokenExpired
+        return known
 
     async def _create(self, message: ask.CreateSession) -> None:
         identity = await self._identity(message.token)
         await self._give_up_role()
+        self._known = True
         self._role = await Speaker.create(
             self._desk,
             message,
@@ -205,6 +219,7 @@ class Connection:
 
     async def _join(self, message: ask.JoinSession) -> None:
         await self._give_up_role()
+        self._known = True
         try:
             self._role = await Listener.join(
                 self._desk,
@@ -218,7 +233,10 @@ class Connection:
             raise
 
     async def _refresh(self, message: ask.RefreshConnection) -> None:
+        if message.token:
+            await self._identity(message.token)
         await self._give_up_role()
+        self._known = True
         taken = await self._desk.sessions.refresh(
             api.RefreshConnectionRequest(
                 session_id=message.session_id,
@@ -246,13 +264,14 @@ class Connection:
             await self._disconnect()
 
     async def _leave(self) -> None:
-        role, self._role = self._role, None
-        if role is not None:
-            await role.leave()
-            await self._disconnect()
+        await self._give_up_role()
+        await self._disconnect()
         await self.outlet.aclose()
 
     async def _disconnect(self) -> None:
+        if not self._known:
+            return
+        self._known = False
         # the service's own timers end what it never hears of
         with contextlib.suppress(BabelcastError):
             await self._desk.sessions.disconnect(self.connection_id)

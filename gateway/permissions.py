@@ -50,7 +50,7 @@ NEEDS_LIVE_SESSION: Final = frozenset(
         ask.GetSessionStatus,
     }
 )
-_OPENS = frozenset({ask.CreateSession, ask.JoinSession, ask.RefreshConnection})
+OPENS: Final = frozenset({ask.CreateSession, ask.JoinSession, ask.RefreshConnection})
 
 
 def check(
@@ -84,7 +84,7 @@ def _refusal(
     named_session: str,
     ended: bool,
 ) -> BabelcastError | None:
-    if kind in _OPENS:
+    if kind in OPENS:
         if role is Role.NONE or ended:
             return None
         return Conflict(f"This connection is already a {role} of {own_session}.", sessionId=own_session)

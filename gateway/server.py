@@ -181,7 +181,8 @@ class Gateway:
         if self._attempts.take(address, self._desk.clock()):
             return Answer(HTTPStatus.TOO_MANY_REQUESTS, b"Too many connections.\n")
         query = dict(parse_qsl(urlsplit(request.path).query))
-        token = bearer(request) or query.get("token", "")
+        by_header = bearer(request)
+        token = by_header or query.get("token", "")
         identity: Identity | None = None
         if token:
             try:
@@ -191,7 +192,7 @@ class Gateway:
             except BabelcastError as error:
                 return Answer(HTTPStatus.UNAUTHORIZED, f"{error.code}: {error.message}\n".encode())
         host = request.headers.get("Host", "") or f"127.0.0.1:{self.port}"
-        return Visit(address=address, host=host, identity=identity, query=query)
+        return Visit(address=address, host=host, identity=identity, by_header=bool(by_header), query=query)
 
     async def _on_connection(self, socket_connection: ServerConnection) -> None:
         connection = Connection(socket_connection, self._visits.pop(socket_connection), self._desk)
