@@ -40,8 +40,8 @@ class Outlet:
     """Writes whole frames to one client.
 
     Fast path: the frame goes straight to the transport while that accepts more. Otherwise it waits here, in
-    order. Policy: above MAX_WAITING_AUDIO_S of waiting voice whole utterances go, oldest first, and count in
-    `dropped`; a client that takes nothing for STUCK_AFTER_S, or makes MAX_WAITING_BYTES wait, is cut off.
+    order. Policy: above MAX_WAITING_AUDIO_S of waiting voice whole utterances go, oldest first but never the
+    newest, and count in `dropped`; a client that takes nothing for STUCK_AFTER_S, or makes MAX_WAITING_BYTES wait, is cut off.
     """
 
     def __init__(self, connection: ServerConnection) -> None:
@@ -91,9 +91,12 @@ class Outlet:
 
     def _drop_excess(self) -> None:
         while self._waiting_audio_s > MAX_WAITING_AUDIO_S:
-            oldest = next(entry for entry in self._waiting if entry.audio_s)
-            self._waiting.remove(oldest)
-            self._forget(oldest)
+            voices = (index for index, entry in enumerate(self._waiting) if entry.audio_s)
+            oldest = next(voices)
+            if next(voices, None) is None:
+                break
+            self._forget(self._waiting[oldest])
+            del self._waiting[oldest]
             self.dropped += 1
         if self._waiting_bytes > MAX_WAITING_BYTES:
             self._cut("too much waiting")
@@ -116,6 +119,8 @@ class Outlet:
                         await self._connection.drain()
                 except TimeoutError:
                     self._cut("stuck")
+                    return
+                except OSError:  # the connection broke
                     return
                 while self._waiting and not self._connection.paused:
                     entry = self._waiting.popleft()
