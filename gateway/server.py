@@ -37,6 +37,7 @@ WEBSOCKET_PATHS = ("/", "/ws", "/prod")
 MAX_FRAME_BYTES = 2 * 1024 * 1024
 MAX_WAITING_FRAMES = 32
 BACKLOG = 1024
+DRAINING = "the gateway is draining"
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +76,15 @@ class Gateway:
         self._connections: set[Connection] = set()
         self._visits: WeakKeyDictionary[ServerConnection, Visit] = WeakKeyDictionary()
         self._draining = False
+        self._deaf = False
         per_minute = desk.config.rate_limit_connection_attempts_per_min
         self._attempts = KeyedBuckets(rate=per_minute / 60, burst=per_minute)
         self._resources = contextlib.AsyncExitStack()
 
     @property
     def ready(self) -> bool:
-        """Whether new connections are taken."""
-        return not self._draining
+        """Whether new connections are taken and served."""
+        return not self._draining and not self._deaf
 
     @classmethod
     async def start(
@@ -122,6 +124,7 @@ class Gateway:
             )
             gateway = cls(desk, Site(issuer=issuers.local, ready=lambda: gateway.ready), port=port)
             follower = asyncio.create_task(rooms.follow(), name="follow-sessions")
+            follower.add_done_callback(gateway._on_follower_done)
             stack.push_async_callback(_cancel, follower)
             server = await gateway._serve(listening)
             stack.push_async_callback(_close_server, server)
@@ -197,10 +200,17 @@ class Gateway:
     async def _on_connection(self, socket_connection: ServerConnection) -> None:
         connection = Connection(socket_connection, self._visits.pop(socket_connection), self._desk)
         self._connections.add(connection)
+        if self._draining:  # came while its upgrade was looked at
+            connection.outlet.close_soon(1001, DRAINING)
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
+
+    def _on_follower_done(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled():
+            log.critical("sessions are no longer followed", exc_info=task.exception())
+            self._deaf = True
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -219,7 +229,7 @@ def _websocket_logger() -> logging.Logger:
 
 
 async def _close_server(server: Server) -> None:
-    server.close(close_connections=True, code=1001, reason="the gateway is draining")
+    server.close(close_connections=True, code=1001, reason=DRAINING)
     await server.wait_closed()
 
 
