@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import select
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from babelcast.rpc.client import open_channel
+from babelcast.translation.v1 import translation_pb2 as pb
+from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
 from translation_svc.failures import EngineFailure
@@ -153,8 +157,9 @@ async def test_engines_leave_no_process_behind(config: TranslationConfig) -> Non
     assert not _there(started)
 
 
-async def test_the_service_alone_starts_serves_and_drains() -> None:
-    """As `python -m translation_svc`: healthy; after SIGTERM gone with status 0, and its workers with it."""
+@asynccontextmanager
+async def _alone() -> AsyncIterator[tuple[asyncio.subprocess.Process, "Stub"]]:
+    """The service as a process of its own, and a client."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -163,15 +168,50 @@ async def test_the_service_alone_starts_serves_and_drains() -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    assert process.stdout is not None
-    port = (await process.stdout.readline()).split()[-1].decode()
-    async with open_channel(f"127.0.0.1:{port}") as channel:
-        request = health_pb2.HealthCheckRequest(service=SERVICE_NAME)
-        health = await health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)
-    assert health.status == health_pb2.HealthCheckResponse.SERVING
-    workers = list(_descendants(process.pid))
-    process.terminate()
-    async with asyncio.timeout(20):
-        assert await process.wait() == 0
+    try:
+        assert process.stdout is not None
+        port = (await process.stdout.readline()).split()[-1].decode()
+        async with open_channel(f"127.0.0.1:{port}") as channel:
+            health = health_pb2_grpc.HealthStub(channel)
+            request = health_pb2.HealthCheckRequest(service=SERVICE_NAME)
+            serving = (await health.Check(request, timeout=10)).status
+            assert serving == health_pb2.HealthCheckResponse.SERVING
+            yield process, translation_pb2_grpc.TranslationServiceStub(channel)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_the_service_alone_starts_serves_and_drains() -> None:
+    """As `python -m translation_svc`: after SIGTERM gone with status 0, and its workers with it."""
+    async with _alone() as (process, _):
+        workers = list(_descendants(process.pid))
+        process.terminate()
+        async with asyncio.timeout(20):
+            assert await process.wait() == 0
     assert workers
     assert not _there(workers)
+
+
+async def test_workers_end_with_a_service_that_is_killed() -> None:
+    """Models, voice, supervisors and stages, even one that hangs."""
+    async with _alone() as (process, stub):
+        call = stub.StreamingTranslate()
+        config = pb.StreamConfig(source_language="en")
+        await call.write(pb.StreamingTranslateRequest(config=config))
+        segment = pb.Segment(
+            text="Good morning.", is_final=True, targets=[pb.Target(language="ca", speak=True)]
+        )
+        await call.write(pb.StreamingTranslateRequest(segment=segment))
+        for _ in range(3):
+            await call.read()
+        workers = list(_descendants(process.pid))
+        assert len(workers) > 10
+        os.kill(workers[-1], signal.SIGSTOP)
+        watches = [os.pidfd_open(worker) for worker in workers]
+        process.kill()
+        await process.wait()
+        for watch in watches:
+            assert await asyncio.to_thread(select.select, [watch], [], [], 10) == ([watch], [], [])
+            os.close(watch)
