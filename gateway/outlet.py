@@ -41,7 +41,8 @@ class Outlet:
 
     Fast path: the frame goes straight to the transport while that accepts more. Otherwise it waits here, in
     order. Policy: above MAX_WAITING_AUDIO_S of waiting voice whole utterances go, oldest first but never the
-    newest, and count in `dropped`; a client that takes nothing for STUCK_AFTER_S, or makes MAX_WAITING_BYTES wait, is cut off.
+    newest, and count in `dropped`; a client that takes nothing for STUCK_AFTER_S, or makes MAX_WAITING_BYTES
+    wait, is cut off.
     """
 
     def __init__(self, connection: ServerConnection) -> None:
