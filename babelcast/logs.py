@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from babelcast.config import ConfigError
+
 _BUILT_IN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -35,7 +37,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(*, service: str, level: str) -> None:
-    """Log to stderr from `level` up. For composition roots only."""
+    """Log to stderr from `level` up. For composition roots only.
+
+    Raises: ConfigError when there is no such level.
+    """
+    if level.upper() not in logging.getLevelNamesMapping():
+        raise ConfigError(f"LOG_LEVEL: there is no level {level!r}.")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -41,8 +41,8 @@ async def serve_until_stopped(start: Callable[[], Awaitable[Service]]) -> None:
 
 def run(start: Callable[[Mapping[str, str]], Awaitable[Service]], *, name: str) -> int:
     """A service's main: `start` gets the environment; returns the exit code."""
-    configure(service=name, level=os.environ.get("LOG_LEVEL", "INFO"))
     try:
+        configure(service=name, level=os.environ.get("LOG_LEVEL") or "INFO")
         asyncio.run(serve_until_stopped(lambda: start(os.environ)))
     except (ConfigError, BabelcastError) as error:
         print(f"{name}: {error}", file=sys.stderr)
