@@ -11,7 +11,7 @@ from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import FRAME_SAMPLES
 
 _MS = SAMPLE_RATE_HZ // 1000
-_PAUSES = 8
+_PAUSES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class EndpointPolicy:
     stay_probability: float = 0.35
     start_frames: int = 3
     """Likely frames in a row that open an utterance: 96 ms."""
-    pause_ms: int = 150
+    pause_ms: int = 80
     """Silence inside an utterance that is remembered as a pause."""
 
 
@@ -88,5 +88,6 @@ class Endpointer:
     def split(self, pause: Pause) -> None:
         """A pause inside the open utterance has turned out to end it; what follows is an utterance too."""
         if self.utterance is not None:
-            spoken = self.utterance.voiced_end - pause.end
-            self.utterance = Utterance(pause.end, self.utterance.voiced_end, spoken)
+            later = deque((each for each in self.utterance.pauses if each.start >= pause.end), maxlen=_PAUSES)
+            end = self.utterance.voiced_end
+            self.utterance = Utterance(pause.end, end, end - pause.end, later)

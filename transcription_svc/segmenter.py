@@ -7,21 +7,21 @@ becomes one or more segments:
   on meanwhile; the longer the segment and the more finished its text, the shorter the pause that ends it;
 - at the end of a sentence, as soon as two hypotheses show the same sentence with something after it;
 - at the end of a text that does not grow any more although speech goes on: Whisper has stopped listening;
-- at a clause or a dip between words, before a segment gets longer than allowed.
+- at its longest short pause, else at a clause or a dip between words, before a segment gets too long.
 
 A segment's text never leaves words that were committed before, and each sample belongs to one segment.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import Samples
-from transcription_svc.endpointing import Endpointer
+from transcription_svc.endpointing import Endpointer, Pause, Utterance
 from transcription_svc.engines.base import Hypothesis, SegmentResult, StreamOptions, Word
-from transcription_svc.sentences import best_cut, cut_between, ends_clause, ends_sentence, sentence_end
+from transcription_svc.sentences import best_cut, cut_between, ends_clause, ends_text, sentence_end
 from transcription_svc.stabilizer import Caption, Stabilizer, key
 
 _MS = SAMPLE_RATE_HZ // 1000
@@ -49,9 +49,9 @@ class SegmentPolicy:
     """The same if its text ends a clause."""
     close_ms: int = 650
     """Pause that ends any segment."""
-    patient_ms: int = 1500
+    patient_ms: int = 1000
     """Up to this length a segment is short; pauses count more from here on."""
-    impatient_ms: int = 4000
+    impatient_ms: int = 3000
     """From this length half the pause is enough."""
     cut_margin_ms: int = 600
     """How long before the longest time of a segment a cut is looked for."""
@@ -69,7 +69,11 @@ class TaskKind(Enum):
     """Why to decode."""
 
     PARTIAL = "partial"
+    """What has been said up to now?"""
     CLOSING = "closing"
+    """Is what was said up to this pause all?"""
+    CUT = "cut"
+    """What was said up to a pause inside a segment that has grown too long?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,10 @@ class Task:
     kind: TaskKind
     start: int
     end: int
-    timed: bool
-    thorough: bool
+    timed: bool = False
+    thorough: bool = True
+    pause: Pause | None = None
+    """Where a cut is tried."""
 
 
 @dataclass(slots=True)
@@ -103,6 +109,8 @@ class _Segment:
     sentence: int = 0
     """Words of the first sentence in the last hypothesis that had one."""
     shown: Caption | None = None
+    refused_cuts: set[int] = field(default_factory=set)
+    """Starts of pauses that turned out to lie before committed words."""
     goes_on_with: str = ""
     """First word as it was heard before the cut, in its place in the sentence."""
     said_before: str = ""
@@ -178,16 +186,13 @@ class Segmenter:
         if self._ended or pause >= self._policy.early_close_ms:
             if segment.closing is not None:
                 return None
-            return Task(
-                TaskKind.CLOSING,
-                segment.start,
-                self.position,
-                timed=False,
-                thorough=True,
-            )
+            return Task(TaskKind.CLOSING, segment.start, self.position)
         if self.position < segment.next_partial or pause >= self._policy.hold_ms:
             return None
         long = self.position >= self._cut_at(segment)
+        cut = self._pause_to_cut(segment, utterance) if long else None
+        if cut is not None:
+            return Task(TaskKind.CUT, segment.start, (cut.start + cut.end) // 2, pause=cut)
         return Task(
             TaskKind.PARTIAL,
             segment.start,
@@ -201,6 +206,8 @@ class Segmenter:
         segment = self._opened
         hypothesis = self._without_echo(segment, hypothesis)
         words = self._spelt(hypothesis)
+        if task.pause is not None:
+            return self._cut_at_pause(segment, words, task.pause)
         if task.kind is TaskKind.CLOSING:
             segment.closing, segment.closing_end = words, task.end
             closed = self._close_if_over()
@@ -211,7 +218,7 @@ class Segmenter:
         segment.partials += 1
         wait_ms = self._policy.second_partial_ms if segment.partials == 1 else self.partial_ms
         segment.next_partial = task.end + int(wait_ms * _MS)
-        if segment.next_partial < self._cut_at(segment) + int(wait_ms * _MS / 2):
+        if task.end < self._cut_at(segment):
             segment.next_partial = min(segment.next_partial, self._cut_at(segment))
         if not words:
             return []
@@ -232,7 +239,7 @@ class Segmenter:
             segment.next_partial = min(segment.next_partial, soon)
         segment.sentence = sentence
         segment.stuck = repeated
-        if not sentence and ends_sentence(words[-1]) and task.kind is TaskKind.CLOSING:
+        if not sentence and ends_text(words[-1]) and task.kind is TaskKind.CLOSING:
             segment.sentence = len(stabilizer.words)
         if cut:
             return self._cut(task, hypothesis.words, cut, samples)
@@ -263,6 +270,24 @@ class Segmenter:
             return sentence or None
         return int(len(segment.stabilizer.words) * (1.0 - choice / length))
 
+    def _pause_to_cut(self, segment: _Segment, utterance: Utterance) -> Pause | None:
+        """The longest pause that leaves at least a third of the segment before it."""
+        earliest = segment.speech_start + (self.position - segment.speech_start) // 3
+        possible = [
+            pause
+            for pause in utterance.pauses
+            if pause.start >= earliest and pause.start not in segment.refused_cuts
+        ]
+        return max(possible, key=lambda pause: (pause.end - pause.start, pause.start), default=None)
+
+    def _cut_at_pause(self, segment: _Segment, words: Sequence[str], pause: Pause) -> list[SegmentResult]:
+        if len(words) <= segment.stabilizer.committed:
+            segment.refused_cuts.add(pause.start)  # what is committed reaches beyond the pause
+            return []
+        finals = self._finish(segment, words, end=pause.start, voiced=pause.start - segment.speech_start)
+        self._open_after(pause)
+        return finals
+
     def _without_echo(self, segment: _Segment, hypothesis: Hypothesis) -> Hypothesis:
         """The hypothesis without the end of the segment before, where the cut left some of its sound here."""
         words = hypothesis.words
@@ -287,6 +312,11 @@ class Segmenter:
             next_partial=speech_start + self._policy.first_partial_ms * _MS,
         )
 
+    def _open_after(self, pause: Pause) -> None:
+        """What follows the pause is a new segment."""
+        self._endpointer.split(pause)
+        self._open(max(self._boundary, pause.end - self._policy.preroll_ms * _MS), pause.end)
+
     def _cut_after(
         self, task: Task, hypothesis: Hypothesis, samples: Samples, *, sentence: int, repeated: bool
     ) -> int:
@@ -300,7 +330,7 @@ class Segmenter:
             return count if 0 < count < len(words) else 0
         if repeated:
             deaf_ms = (self._voiced_until(task) - int(words[-1].end_s * SAMPLE_RATE_HZ)) / _MS
-            whole = ends_sentence(words[-1].text)
+            whole = ends_text(words[-1].text)
             if deaf_ms >= (self._policy.deaf_sentence_ms if whole else self._policy.deaf_ms):
                 return len(words)
         if task.end >= self._cut_at(segment):
@@ -356,16 +386,16 @@ class Segmenter:
             segment, pause.start, segment.closing
         ):
             return []
-        finals = self._finish(segment, segment.closing, end=pause.start, voiced=pause.start - segment.start)
-        self._endpointer.split(pause)
-        self._open(max(self._boundary, pause.end - self._policy.preroll_ms * _MS), pause.end)
+        voiced = pause.start - segment.speech_start
+        finals = self._finish(segment, segment.closing, end=pause.start, voiced=voiced)
+        self._open_after(pause)
         return finals
 
     def _enough_ms(self, segment: _Segment, end: int, said: Sequence[str]) -> float:
         """How long a pause after `said` must be to end the segment."""
         policy = self._policy
         enough = policy.close_ms
-        if not said or ends_sentence(said[-1]):
+        if not said or ends_text(said[-1]):
             enough = policy.sentence_close_ms
         elif ends_clause(said[-1]):
             enough = policy.clause_close_ms
@@ -403,7 +433,7 @@ class Segmenter:
         return [result]
 
     def _final(self, segment: _Segment, text: str, *, end: int) -> SegmentResult:
-        self._new_sentence = ends_sentence(text.rsplit(maxsplit=1)[-1])
+        self._new_sentence = ends_text(text.rsplit(maxsplit=1)[-1])
         self._number += 1
         return SegmentResult(
             segment=self._number - 1,

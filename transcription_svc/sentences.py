@@ -27,12 +27,16 @@ _SEARCH_MS = 160
 
 
 def ends_sentence(word: str) -> bool:
-    """Whether a sentence ends with this word."""
+    """Whether a sentence ends with this word inside a text, where "1." may be "1.5" and "J." an initial."""
     bare = word.rstrip(_CLOSERS)
-    if not bare.endswith(_STOPS) or bare.casefold() in _NO_SENTENCE_END:
-        return False
-    initial = len(bare) == 2 and bare[0].isupper()  # noqa: PLR2004 - "J." in J. Smith
-    return not (initial or bare[:-1].replace(".", "").isdigit())
+    initial = len(bare) == 2 and bare[0].isupper()  # noqa: PLR2004 - a letter and a full stop
+    return ends_text(word) and not initial and not bare[:-1].replace(".", "").isdigit()
+
+
+def ends_text(word: str) -> bool:
+    """Whether a text that ends with this word ends with a whole sentence."""
+    bare = word.rstrip(_CLOSERS)
+    return bare.endswith(_STOPS) and not bare.endswith("...") and bare.casefold() not in _NO_SENTENCE_END
 
 
 def ends_clause(word: str) -> bool:
