@@ -102,9 +102,7 @@ async def _talk(url: str, token: str) -> list[say.TranslatedAudio]:
             await listener.join(session.session_id, "es")
 
             async def hear() -> None:
-                async for event in listener:
-                    if isinstance(event, Voice):
-                        spoken.append(event.message)
+                spoken.extend([event.message async for event in listener if isinstance(event, Voice)])
 
             async with asyncio.timeout(60), asyncio.TaskGroup() as group:
                 group.create_task(hear())
