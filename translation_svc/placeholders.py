@@ -13,6 +13,7 @@ _UNTOUCHABLE = re.compile(
     r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]]"  # addresses on the web
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # of mail
     r"|(?<!\w)[@#]\w+"  # handles and tags
+    r"|\bO['’][A-Z]\w+"  # Irish names, whose O is an article in Portuguese
     r"|\b[\w-]+(?:\.[a-z][\w-]*)+\.?(?:/[\w./?=&%#-]*[\w/])|\b[\w-]+\.(?:com|org|net|io|dev|eu|gov|edu)\b"
 )
 
@@ -44,7 +45,7 @@ class Masked:
 
 
 def untouchable(text: str) -> list[Span]:
-    """Web and mail addresses, handles and tags, which stay as they are."""
+    """Web and mail addresses, handles, tags and O'Neills, which stay as they are."""
     return [Span(found.start(), found.end(), found[0]) for found in _UNTOUCHABLE.finditer(text)]
 
 

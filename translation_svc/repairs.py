@@ -54,6 +54,7 @@ _AFTER: Mapping[Step, _Repairs] = {
         *_GREETINGS,
         (r"\bmañana de mañana\b", "mañana por la mañana"),
         (r"\btod[oa] (día|semana|mes|año|noche|tarde|hora|minuto)\b", r"cada \1"),
+        (r"\bhemos (?=(?:dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|\d)\b)", "tenemos "),
         (r"\blo que (hacer|decir|pensar|esperar|ver)\b", r"qué \1"),
         (r"\b(más|menos) del que (?=en\b)", r"\1 que "),
         (r"^Como usted está\b(?=.*\?$)", "Cómo está usted"),

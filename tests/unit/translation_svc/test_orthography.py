@@ -78,6 +78,7 @@ def test_a_stammering_speaker_is_not() -> None:
 
 def test_cleaning_takes_signs_that_nobody_speaks() -> None:
     """Markup loses its brackets, words and money stay, and accents are composed."""
+    assert clean("It’s “it” — 3–5") == 'It\'s "it" - 3-5'
     assert clean("a<b>  {c}\x00 $3.50 caf" + "e\u0301") == "a b c $3.50 café"
 
 

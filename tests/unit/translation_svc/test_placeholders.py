@@ -15,6 +15,7 @@ from translation_svc.placeholders import Span, mask, untouchable
         ("Write to me.you@example.org.", ["me.you@example.org"]),
         ("Open example.com or docs.python.org/3/library.", ["example.com", "docs.python.org/3/library"]),
         ("Thanks @ada for #opensource!", ["@ada", "#opensource"]),
+        ("This is Mary O'Neill. O'clock?", ["O'Neill"]),
         ("It costs 3.50, i.e. a lot. End.Start", []),
     ],
 )

@@ -22,6 +22,7 @@ from translation_svc.translators.base import Pair
         ("ca-fr", "Vous déjà a vu.", "Vous avez déjà vu."),
         ("ca-fr", "Je crois que vous est grand.", "Je crois que vous êtes grand."),
         ("ca-fr", "Il vous a dit.", "Il vous a dit."),
+        ("pt-es", "Hemos tres gatos, y hemos visto dos.", "Tenemos tres gatos, y hemos visto dos."),
         ("es-gl", "Bo día a todos.", "Bos días a todos."),
     ],
 )
