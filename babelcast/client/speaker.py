@@ -64,6 +64,7 @@ class Speaker:
         self._token = token
         self._resume_token = ""
         self._sample_rate_hz = SAMPLE_RATE_HZ
+        self._largest_chunk = 0
         self._outgoing: Channel[bytes] = Channel(settings.audio_capacity)
         self._flushed = asyncio.Event()
         self._flushed.set()
@@ -131,6 +132,7 @@ class Speaker:
         if self._writer.done():
             raise self._link.failure or ServiceUnavailable("The connection is closed.")
         self._sample_rate_hz = sample_rate_hz
+        self._largest_chunk = max(self._largest_chunk, len(pcm))
         self._flushed.clear()
         gone = self._outgoing.send_dropping_oldest(pcm)
         if gone is not None:
@@ -217,7 +219,7 @@ class Speaker:
         """Send what is queued; after a delay several chunks go as one, which spares the rate limit."""
         async for first in self._outgoing:
             chunk = first
-            while len(self._outgoing) and len(chunk) + len(first) <= MAX_CHUNK_BYTES:
+            while len(self._outgoing) and len(chunk) + self._largest_chunk <= MAX_CHUNK_BYTES:
                 chunk += await self._outgoing.receive()
             if not await self._deliver(chunk):
                 break
