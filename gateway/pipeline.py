@@ -18,7 +18,7 @@ from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from gateway import messages
 from gateway.fanout import Demand
 from gateway.publisher import Publisher
-from gateway.sentences import OpenSegment, Sentence
+from gateway.sentences import OpenSegment, Sentence, elapsed_ms
 from gateway.streams import Stations, TranscriptionStream
 from gateway.transcribing import Transcribing
 from gateway.translating import Translating
@@ -68,7 +68,12 @@ class Pipeline:
         with the talk.
         """
         self._task = asyncio.create_task(self._run(stream), name=f"pipeline-{self._session.session_id}")
+        self._translating.expect()
         return self._task
+
+    def on_audience(self) -> None:
+        """The audience changed: its languages' engines are made ready before the next sentence."""
+        self._translating.expect()
 
     def feed(self, pcm: bytes) -> None:
         """Take 16 kHz audio from the speaker; never waits."""
@@ -138,14 +143,15 @@ class Pipeline:
             self._translating.partial(result.segment, revision, result.stable_text)
 
     def _sentence(self, result: transcription_api.TranscriptResult, revision: int) -> Sentence:
-        spoken_end_ms = self._transcribing.timeline.arrival_ms(result.end_ms)
+        now_ms = self._clock_ms()
+        spoken_end_ms = self._transcribing.timeline.arrival_ms(result.end_ms) or now_ms
         return Sentence(
             segment=result.segment,
             revision=revision,
             text=result.text,
             dynamics=result.dynamics,
             spoken_end_ms=spoken_end_ms,
-            transcribed_ms=self._clock_ms() - spoken_end_ms,
+            transcribed_ms=elapsed_ms(spoken_end_ms, now_ms),
             start_ms=result.start_ms,
             end_ms=result.end_ms,
         )

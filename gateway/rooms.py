@@ -200,6 +200,8 @@ class Rooms:
         before = api.Audience()
         before.CopyFrom(room.session.audience)
         room.session.audience.CopyFrom(audience)
+        if room.pipeline is not None and set(audience.languages) - set(before.languages):
+            room.pipeline.on_audience()
         for member in tuple(room.members.values()):
             await member.on_audience(before, room.session)
 

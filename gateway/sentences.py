@@ -7,6 +7,12 @@ from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from babelcast.translation.v1 import translation_pb2 as translation_api
 
 REMEMBER = 500
+LONGEST_MS = 24 * 3_600_000
+
+
+def elapsed_ms(since_ms: int, now_ms: int) -> int:
+    """The time between, held to what a message can carry: the wall clock may jump in the middle of a talk."""
+    return max(0, min(now_ms - since_ms, LONGEST_MS))
 
 
 @dataclass(slots=True)

@@ -56,9 +56,11 @@ class Timeline:
         """The audio since the last final result."""
         return tuple(self._replay)
 
-    def arrival_ms(self, position_ms: float) -> int:
-        """When the audio at `position_ms` came, epoch ms; the nearest known when it is not remembered."""
+    def arrival_ms(self, position_ms: float) -> int | None:
+        """When the audio at `position_ms` came, epoch ms; the nearest known when it is not remembered, None
+        when none came yet.
+        """
         if not self._arrivals_ms:
-            return 0
+            return None
         index = bisect_left(self._ends_ms, position_ms)
         return self._arrivals_ms[min(index, len(self._arrivals_ms) - 1)]

@@ -14,7 +14,7 @@ from gateway import messages
 from gateway.backoff import Backoff
 from gateway.fanout import Demand
 from gateway.publisher import Publisher
-from gateway.sentences import Sentence, Sentences, Waiting
+from gateway.sentences import Sentence, Sentences, Waiting, elapsed_ms
 from gateway.streams import Stations, TranslationStream
 
 MAX_WAITING_SEGMENTS = 64
@@ -43,7 +43,7 @@ class Translating:
         self._sentences = Sentences()
         self._backoff = Backoff()
         # Policy: a final waits for room, a partial is left out when half is taken.
-        self._segments: Channel[api.Segment] = Channel(MAX_WAITING_SEGMENTS)
+        self._requests: Channel[api.StreamingTranslateRequest] = Channel(MAX_WAITING_SEGMENTS)
 
     async def final(self, sentence: Sentence) -> None:
         """Take a sentence for every language that is listened to; one that is known stays as it is."""
@@ -55,15 +55,21 @@ class Translating:
             self._sentences.add(sentence)
             known = sentence
         if known.waiting:
-            await self._segments.send(known.request())
+            await self._requests.send(_request(known.request()))
 
     def partial(self, segment: int, revision: int, text: str) -> None:
         """Take the part of an open sentence that will stay; shown, never spoken."""
         targets = [api.Target(language=language) for language in self._publisher.targets()]
-        if targets and len(self._segments) < MAX_WAITING_SEGMENTS // 2 and not self._segments.closed:
-            self._segments.send_dropping_oldest(
-                api.Segment(segment=segment, revision=revision, text=text, targets=targets)
-            )
+        if targets and self._has_room():
+            wanted = api.Segment(segment=segment, revision=revision, text=text, targets=targets)
+            self._requests.send_dropping_oldest(_request(wanted))
+
+    def expect(self) -> None:
+        """Let the engines of the languages that are listened to be made ready."""
+        languages = self._publisher.targets()
+        if languages and self._has_room():
+            expected = api.ExpectedTargets(languages=languages)
+            self._requests.send_dropping_oldest(api.StreamingTranslateRequest(expected=expected))
 
     async def revise(self, segment: int, text: str) -> Sentence:
         """Correct a sentence; it is shown again in every language, not spoken again.
@@ -72,35 +78,35 @@ class Translating:
 
         Raises: InvalidParameter when it is not remembered, ServiceUnavailable when the talk is ending.
         """
-        if self._segments.closed:
+        if self._requests.closed:
             raise ServiceUnavailable("The talk is ending.")
         sentence = self._sentences.revise(segment, text=text, languages=self._publisher.targets())
         if sentence is None:
             raise InvalidParameter("segmentId", "there is no such sentence.")
         if sentence.waiting:
-            await self._segments.send(sentence.request())
+            await self._requests.send(_request(sentence.request()))
         return sentence
 
     def close(self) -> None:
         """No more sentences; `run` returns when all are answered."""
-        self._segments.close()
+        self._requests.close()
 
     async def run(self) -> None:
-        """Go until closed. The stream is opened with the first sentence that somebody listens to."""
+        """Go until closed. The stream is opened when there is somebody who listens."""
         try:
-            first = await self._segments.receive()
+            first = await self._requests.receive()
         except ChannelClosed:
             return
         while not await self._converse(first):
             await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
 
-    async def _converse(self, first: api.Segment) -> bool:
+    async def _converse(self, first: api.StreamingTranslateRequest) -> bool:
         try:
             async with await self._open() as stream, asyncio.TaskGroup() as group:
                 group.create_task(self._send(stream, first), name="send-segments")
                 async for response in stream:
                     await self._on_response(response)
-                if not self._segments.closed:
+                if not self._requests.closed:
                     raise ServiceUnavailable("Translation ended before the talk did.")
         except* BabelcastError as broken:
             log.warning("translation stream broke", extra={"why": str(broken.exceptions[0])})
@@ -127,18 +133,20 @@ class Translating:
                 log.warning("translation stream not opened", extra={"code": error.code})
             await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
             # its sentences are among the unanswered; full, it would hold up transcription
-            self._segments.clear()
+            self._requests.clear()
 
-    async def _send(self, stream: TranslationStream, first: api.Segment) -> None:
+    async def _send(self, stream: TranslationStream, first: api.StreamingTranslateRequest) -> None:
+        expected = api.ExpectedTargets(languages=self._publisher.targets())
+        await stream.send(api.StreamingTranslateRequest(expected=expected))
         # Every sentence in the channel is among the unanswered ones too, so the channel starts empty.
-        self._segments.clear()
-        unanswered = [sentence.request() for sentence in self._sentences.unanswered()]
-        if not first.is_final and not unanswered:
+        self._requests.clear()
+        unanswered = [_request(sentence.request()) for sentence in self._sentences.unanswered()]
+        if not unanswered and first.HasField("segment") and not first.segment.is_final:
             unanswered = [first]
-        for segment in unanswered:
-            await stream.send(api.StreamingTranslateRequest(segment=segment))
-        async for segment in self._segments:
-            await stream.send(api.StreamingTranslateRequest(segment=segment))
+        for request in unanswered:
+            await stream.send(request)
+        async for request in self._requests:
+            await stream.send(request)
         await stream.send(api.StreamingTranslateRequest(end=api.EndOfSegments()))
 
     async def _on_response(self, response: api.StreamingTranslateResponse) -> None:
@@ -162,7 +170,7 @@ class Translating:
         if waiting.text is None:
             await self._final_caption(answer.language, answer.text, sentence)
             waiting.text = answer.text
-            waiting.translated_ms = self._clock_ms() - sentence.spoken_end_ms
+            waiting.translated_ms = elapsed_ms(sentence.spoken_end_ms, self._clock_ms())
         if not waiting.speak:
             sentence.answered(answer.language, waiting)
         await self._publisher.notice("translation", [answer.language], degraded=False)
@@ -172,7 +180,8 @@ class Translating:
         waiting = sentence.waiting.get(answer.language) if sentence else None
         if sentence is None or waiting is None or not waiting.speak or waiting.text is None:
             return
-        spoken = _spoken(sentence, waiting, answer, synthesized_ms=self._clock_ms() - sentence.spoken_end_ms)
+        synthesized_ms = elapsed_ms(sentence.spoken_end_ms, self._clock_ms())
+        spoken = _spoken(sentence, waiting, answer, synthesized_ms=synthesized_ms)
         await self._publisher.voice(answer.language, spoken)
         sentence.answered(answer.language, waiting)
         await self._publisher.notice("speech", [answer.language], degraded=False)
@@ -190,6 +199,9 @@ class Translating:
         component = "speech" if speech else "translation"
         await self._publisher.notice(component, [failure.language], degraded=True)
 
+    def _has_room(self) -> bool:
+        return len(self._requests) < MAX_WAITING_SEGMENTS // 2 and not self._requests.closed
+
     async def _caption(self, language: str, text: str, segment: int, revision: int) -> None:
         await self._publisher.caption(
             language, event.Caption(segment=segment, revision=revision, text=text, is_final=False)
@@ -204,6 +216,10 @@ class Translating:
             is_final=True,
         )
         await self._publisher.caption(language, caption)
+
+
+def _request(segment: api.Segment) -> api.StreamingTranslateRequest:
+    return api.StreamingTranslateRequest(segment=segment)
 
 
 def _spoken(

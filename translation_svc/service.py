@@ -105,7 +105,7 @@ def _cancel(work: asyncio.Task[bool]) -> None:
 async def _work(stream: Stream, requests: AsyncIterator[Request], answers: Channel[Answer]) -> bool:
     """Run the stream; whether it came to its end (and was not cut)."""
     try:
-        await stream.run(_segments(requests))
+        await stream.run(_segments(requests, stream))
     except* StreamCut:
         return_value = False
     else:
@@ -123,12 +123,15 @@ async def _first(requests: AsyncIterator[Request]) -> pb.StreamConfig:
     raise InvalidMessage("A stream begins with its config.")
 
 
-async def _segments(requests: AsyncIterator[Request]) -> AsyncIterator[Segment]:
+async def _segments(requests: AsyncIterator[Request], stream: Stream) -> AsyncIterator[Segment]:
     """The segments up to the end. Raises: StreamCut without one, InvalidMessage for anything else."""
     async for request in requests:
         kind = request.WhichOneof("payload")
         if kind == "end":
             return
+        if kind == "expected":
+            stream.expect(request.expected.languages)
+            continue
         if kind != "segment":
             raise InvalidMessage("After the config come segments, then the end.")
         yield read_segment(request.segment)

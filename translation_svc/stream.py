@@ -1,7 +1,7 @@
 """One stream: segments in, answers out, a lane for each target language."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from babelcast.errors import ErrorCode, ServiceUnavailable, UnsupportedLanguage
@@ -67,6 +67,11 @@ class Stream:
                 await lane.close()
             await asyncio.gather(*self._lane_tasks)
             drain.cancel()
+
+    def expect(self, languages: Iterable[str]) -> None:
+        """Make the engines of languages ready, as far as they are available."""
+        for language in self._targets.intersection(languages):
+            self._interpreter.warm(self._settings.source, language)
 
     async def _submit(self, segment: Segment, target: Target, group: asyncio.TaskGroup) -> None:
         if target.language not in self._targets:

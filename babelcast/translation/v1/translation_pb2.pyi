@@ -52,6 +52,7 @@ class StreamingTranslateRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     SEGMENT_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def config(self) -> Global___StreamConfig:
         """The first message."""
@@ -64,22 +65,51 @@ class StreamingTranslateRequest(_message.Message):
     def end(self) -> Global___EndOfSegments:
         """No more segments will come: finish what is open and answer `ended`."""
 
+    @_builtins.property
+    def expected(self) -> Global___ExpectedTargets:
+        """Languages that segments will soon be wanted in."""
+
     def __init__(
         self,
         *,
         config: Global___StreamConfig | None = ...,
         segment: Global___Segment | None = ...,
         end: Global___EndOfSegments | None = ...,
+        expected: Global___ExpectedTargets | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "end", b"end", "payload", b"payload", "segment", b"segment"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "end", b"end", "expected", b"expected", "payload", b"payload", "segment", b"segment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "end", b"end", "payload", b"payload", "segment", b"segment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "end", b"end", "expected", b"expected", "payload", b"payload", "segment", b"segment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["config", "segment", "end"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["config", "segment", "end", "expected"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
 Global___StreamingTranslateRequest: _TypeAlias = StreamingTranslateRequest  # noqa: Y015
+
+@_typing.final
+class ExpectedTargets(_message.Message):
+    """ExpectedTargets lets engines be made ready before the first sentence needs them. It has no answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 639-1 codes; those that are not available are ignored."""
+
+    def __init__(
+        self,
+        *,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["languages", b"languages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExpectedTargets: _TypeAlias = ExpectedTargets  # noqa: Y015
 
 @_typing.final
 class StreamConfig(_message.Message):
