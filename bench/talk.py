@@ -9,6 +9,9 @@ from babelcast.client import Listener, SequenceGap, Speaker, Voice, pace
 from babelcast.protocol.server_messages import Caption, Error, ServiceDegraded, Transcript
 from babelcast.wav import Sound
 
+LAST_WORDS_S = 10.0
+"""How long after the end of a session its listeners may take to hear of it."""
+
 
 @dataclass(slots=True)
 class Heard:
@@ -53,13 +56,19 @@ async def hold(
         ready = asyncio.Barrier(len(talk.listeners) + 1)
         async with asyncio.TaskGroup() as group:
             group.create_task(_note_transcripts(speaker, talk), name="transcripts")
-            for heard in talk.listeners:
+            listening = [
                 group.create_task(_listen(url, talk, heard, ready), name=f"listener-{heard.language}")
+                for heard in talk.listeners
+            ]
             await ready.wait()
             talk.started_s = time.monotonic()
             async for chunk in pace.paced(pace.chunks(speech)):
                 await speaker.send_audio(chunk, sample_rate_hz=speech.sample_rate_hz)
             await speaker.end()
+            _, late = await asyncio.wait(listening, timeout=LAST_WORDS_S)
+            for listener in late:
+                listener.cancel()
+                talk.problems.append("A listener was not told of the end.")
     return talk
 
 

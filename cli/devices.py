@@ -45,15 +45,19 @@ def why_no_device(kind: str) -> str:
     return ""
 
 
+def require_microphone() -> None:
+    """Raises: ServiceUnavailable when there is none."""
+    missing = why_no_device("input")
+    if missing:
+        raise ServiceUnavailable(f"No microphone: {missing}.")
+
+
 async def microphone() -> AsyncGenerator[bytes, None]:
     """16 kHz mono PCM in 100 ms chunks, until the iteration is left.
 
     Policy: when nobody takes the chunks, the oldest go.
-    Raises: ServiceUnavailable when there is no microphone.
+    Raises: ServiceUnavailable when it cannot be opened.
     """
-    missing = why_no_device("input")
-    if missing:
-        raise ServiceUnavailable(f"No microphone: {missing}.")
     import sounddevice
 
     loop = asyncio.get_running_loop()

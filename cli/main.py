@@ -59,7 +59,7 @@ def serve(
     from cli.compose import Place
 
     place = Place(host, port, places.data_dir_or_default(data_dir))
-    outcome.run(command.serve(place, os.environ, as_json=as_json))
+    outcome.run(command.serve(place, os.environ, Console(quiet=as_json), as_json=as_json))
 
 
 @app.command(epilog="Example: babelcast speak talk.wav --from en")

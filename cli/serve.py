@@ -27,13 +27,12 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
-async def serve(place: Place, environ: Mapping[str, str], *, as_json: bool) -> int:
-    """Serve until SIGTERM or SIGINT, then drain.
+async def serve(place: Place, environ: Mapping[str, str], console: Console, *, as_json: bool) -> int:
+    """Serve until SIGTERM or SIGINT, then drain. With `as_json` the console should be quiet.
 
     Raises: BabelcastError, ConfigError, OSError.
     """
     configure(service="babelcast", level=environ.get("LOG_LEVEL") or ("INFO" if as_json else "ERROR"))
-    console = Console(quiet=as_json)
     with on_interrupt() as stop:
         app = await _started(place, environ, console, stop)
         if app is None:

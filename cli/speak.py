@@ -85,6 +85,7 @@ async def speak(options: SpeakOptions, console: Console) -> int:
 
 def _source(file: Path | None) -> tuple[AsyncGenerator[bytes, None], int]:
     if file is None:
+        devices.require_microphone()
         return devices.microphone(), SAMPLE_RATE_HZ
     loaded = sound.load(file)
     return pace.paced(pace.chunks(loaded)), loaded.sample_rate_hz

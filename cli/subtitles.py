@@ -47,7 +47,7 @@ class Subtitles:
 
     def _print(self, line: RenderableType) -> None:
         if self._live is not None:
-            self._live.update(self._tail())
+            self._live.update(self._tail(), refresh=True)  # or the old tail would be painted below the line
         self._console.print(line, soft_wrap=True)
 
     def _tail(self) -> Text:
