@@ -117,6 +117,8 @@ class LiveRecognition:
                 if task.kind is TaskKind.CLOSING:
                     self._slots.promote(self, Urgency.FINAL)
                 self._heard.set()
+                if self._decoding_since is None:
+                    await asyncio.sleep(0)  # let decoding begin, so that it counts as under way
 
     async def finish(self) -> None:
         """No more audio comes; `results` ends when all is answered."""

@@ -61,6 +61,8 @@ class SegmentPolicy:
     """Speech after the last word of a whole sentence, in two hypotheses: no more will come of it."""
     deaf_ms: int = 1200
     """The same after any other word."""
+    sure_logprob: float = -0.7
+    """Mean log probability of a hypothesis below which it commits no words."""
     min_voiced_ms: int = 160
     """Voiced audio below which an utterance is a click, not speech."""
 
@@ -230,7 +232,9 @@ class Segmenter:
         stabilizer = segment.stabilizer
         before = [key(word) for word in stabilizer.words]
         sentence = sentence_end(stabilizer.merge(words))
-        caption = stabilizer.update(words, commit_at_most=self._committable(task, sentence))
+        sure = hypothesis.average_logprob >= self._policy.sure_logprob
+        limit = self._committable(task, sentence) if sure else stabilizer.committed
+        caption = stabilizer.update(words, commit_at_most=limit)
         repeated = before == [key(word) for word in stabilizer.words]
         cut = self._cut_after(task, hypothesis, samples, sentence=sentence, repeated=repeated)
         if sentence and sentence != segment.sentence:

@@ -47,8 +47,8 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
 
         Raises: InvalidMessage, InvalidParameter, InvalidAudioFormat, UnsupportedLanguage, CapacityExhausted.
         """
+        config = await self._config(request_iterator)
         with self._capacity.place():
-            config = await self._config(request_iterator)
             stream = TranscriptionStream(config, transcriber=self._transcriber, detector=self._detector)
             log.info("stream opened", extra={"language": config.language, "open": self._capacity.open})
             async for response in stream.responses(request_iterator):

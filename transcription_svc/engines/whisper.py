@@ -181,11 +181,11 @@ class WhisperDecoder:
         joined: list[tuple[Word, list[int]]] = []
         for _, own in words:
             text = self._tokenizer.decode(own).strip()
-            if joined and not any(sign.isalnum() for sign in text):
+            if any(sign.isalnum() for sign in text):
+                joined.append((Word(text), own))
+            elif joined:
                 last, before = joined.pop()
                 joined.append((Word(f"{last.text} {text}".strip()), [*before, *own]))
-            elif text:
-                joined.append((Word(text), own))
         return joined
 
     def _timed(

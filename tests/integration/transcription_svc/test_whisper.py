@@ -1,0 +1,103 @@
+"""Real speech through the real engine, over gRPC and as fast as it is taken."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pytest
+import soxr
+
+from babelcast import wav
+from babelcast.rpc.client import open_channel
+from babelcast.transcription.v1 import transcription_pb2 as pb
+from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
+from bench.wer import word_error_rate
+from transcription_svc.config import TranscriptionConfig
+from transcription_svc.service import create_service
+
+pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="module")]
+
+SAID = (
+    "And so, my fellow Americans, ask not what your country can do for you, "
+    "ask what you can do for your country."
+)
+
+
+class Client(Protocol):
+    """See conftest."""
+
+    end: pb.StreamingTranscribeRequest
+
+    def config(self, **changes: object) -> pb.StreamingTranscribeRequest: ...
+    def audio(self, pcm: bytes, *, chunk_bytes: int = 3_200) -> "list[pb.StreamingTranscribeRequest]": ...
+    async def run(
+        self, requests: "Sequence[pb.StreamingTranscribeRequest]"
+    ) -> "list[pb.StreamingTranscribeResponse]": ...
+
+
+@pytest.fixture(scope="module")
+async def port() -> AsyncIterator[int]:
+    """The port of one service with the real engine."""
+    config = TranscriptionConfig(transcription_bind="127.0.0.1:0", model_download=False)
+    async with await create_service(config) as service:
+        yield service.port
+
+
+@pytest.fixture
+async def whisper(port: int, make_client: type) -> AsyncIterator[Client]:
+    """A client of it."""
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        yield make_client(rpc.TranscriptionServiceStub(channel))
+
+
+def finals(responses: Sequence[pb.StreamingTranscribeResponse]) -> str:
+    """The final texts."""
+    return " ".join(response.result.text for response in responses if response.result.is_final)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+async def test_a_talk_is_recognised(whisper: Client, jfk_wav: Path, rate: int) -> None:
+    """At most one word of 22 is wrong, at every sample rate; stable text is never taken back."""
+    pcm = np.frombuffer(wav.read(jfk_wav).pcm, "<i2")
+    audio = soxr.resample(pcm, 16_000, rate).astype("<i2").tobytes()
+    chunks = whisper.audio(audio, chunk_bytes=rate // 5)
+    responses = await whisper.run([whisper.config(sample_rate_hz=rate), *chunks, whisper.end])
+    assert word_error_rate(SAID, finals(responses), "en") < 0.05
+    stable: dict[int, str] = {}
+    for response in responses:
+        result = response.result
+        assert result.text.startswith(stable.get(result.segment, ""))
+        stable[result.segment] = result.stable_text
+    assert any(response.result.stability < 1 for response in responses[1:-1])
+
+
+async def test_streams_do_not_disturb_each_other(whisper: Client, jfk_wav: Path) -> None:
+    """Two at once give each its own whole text."""
+    requests = [whisper.config(), *whisper.audio(wav.read(jfk_wav).pcm), whisper.end]
+    both = await asyncio.gather(whisper.run(requests), whisper.run(requests))
+    assert all(word_error_rate(SAID, finals(responses), "en") < 0.05 for responses in both)
+
+
+@pytest.mark.parametrize("kind", ["silence", "white", "pink", "hum", "chords"])
+async def test_no_sentence_is_invented(whisper: Client, kind: str) -> None:
+    """30 s of silence, noise, mains hum or music-like chords give no text."""
+    count = 30 * 16_000
+    t = np.arange(count) / 16_000
+    white = np.random.default_rng(5).normal(size=count)
+    spectrum = np.fft.rfft(white) / np.sqrt(np.maximum(1, np.arange(count // 2 + 1)))
+    pink = np.fft.irfft(spectrum, count)
+    root = 220 * 2 ** (np.array([0, 5, 7, 3])[(t * 2).astype(int) % 4] / 12)
+    phase = np.cumsum(root) / 16_000
+    chords = sum(np.sin(2 * np.pi * phase * ratio) for ratio in (1, 1.26, 1.498))
+    sounds = {
+        "silence": np.zeros(count),
+        "white": 0.1 * white,
+        "pink": 0.1 * pink / np.std(pink),
+        "hum": 0.2 * np.sin(2 * np.pi * 50 * t) + 0.1 * np.sin(2 * np.pi * 150 * t),
+        "chords": 0.15 * chords * (1 - 0.8 * ((t * 2) % 1)),
+    }
+    pcm = (np.clip(sounds[kind], -1, 1) * 32_767).astype("<i2").tobytes()
+    responses = await whisper.run([whisper.config(), *whisper.audio(pcm), whisper.end])
+    assert [response.result.text for response in responses if response.result.text] == []
