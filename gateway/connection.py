@@ -67,6 +67,7 @@ class Connection:
         self._role: Speaker | Listener | None = None
         self._known = False  # whether the session service may know of this connection
         self._draining = False
+        self._flooding = False
         now_s = desk.clock()
         per_minute = desk.config.rate_limit_heartbeats_per_min
         self._heartbeats = TokenBucket.full(rate=per_minute / 60, burst=per_minute, now_s=now_s)
@@ -81,6 +82,9 @@ class Connection:
                     await self._on_audio_frame(frame)
                 else:
                     await self._on_text(frame)
+                if self._flooding:  # frames that wait behind it are not looked at
+                    await self._socket.close(FLOODING, "flooding")
+                    return
         except ConnectionClosed:
             pass
         finally:
@@ -324,4 +328,4 @@ class Connection:
             )
         )
         if self._refusals.take(self._desk.clock()):
-            self.outlet.close_soon(FLOODING, "flooding")
+            self._flooding = True
