@@ -37,6 +37,7 @@ class LatencyReport:
     """What came out; times in s, stages in ms."""
 
     sentences: int
+    first_transcript: Summary
     first_caption: Summary
     voice: Summary
     voice_by_language: dict[str, Summary]
@@ -89,11 +90,13 @@ async def measure(options: LatencyOptions) -> LatencyReport:
 def report(talks: Sequence[Talk], speech: Sound, *, refused: str = "", tried: bool = False) -> LatencyReport:
     """The figures of some talks of the same speech."""
     active = measures.activity(speech)
+    transcripts: list[Delay] = []
     captions: list[Delay] = []
     voices: dict[str, list[Delay]] = {}
     lost = 0
     for talk in talks:
         spoken = measures.spans(talk, active)
+        transcripts += measures.first_transcripts(talk, spoken)
         for heard in talk.listeners:
             captions += measures.first_captions(heard, spoken)
             voices.setdefault(heard.language, []).extend(measures.voice_lags(heard, spoken))
@@ -102,6 +105,7 @@ def report(talks: Sequence[Talk], speech: Sound, *, refused: str = "", tried: bo
     listeners = [heard for talk in talks for heard in talk.listeners]
     return LatencyReport(
         sentences=sum(len(talk.finals()) for talk in talks),
+        first_transcript=Summary.of(delay.delay_s for delay in transcripts),
         first_caption=Summary.of(delay.delay_s for delay in captions),
         voice=Summary.of(delay.delay_s for delay in every_voice),
         voice_by_language={

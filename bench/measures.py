@@ -91,16 +91,14 @@ def voice_lags(heard: Heard, spoken: dict[str, Span]) -> list[Delay]:
     ]
 
 
+def first_transcripts(talk: Talk, spoken: dict[str, Span]) -> list[Delay]:
+    """From each sentence's first word to the first of its words that the speaker sees."""
+    return _firsts(((at_s, transcript.segment_id) for at_s, transcript in talk.transcripts), spoken)
+
+
 def first_captions(heard: Heard, spoken: dict[str, Span]) -> list[Delay]:
     """From each sentence's first word to its first caption."""
-    seen: dict[str, float] = {}
-    for at_s, caption in heard.captions:
-        seen.setdefault(caption.segment_id, at_s)
-    return [
-        Delay(spoken[segment].end_s, at_s - spoken[segment].start_s)
-        for segment, at_s in seen.items()
-        if segment in spoken
-    ]
+    return _firsts(((at_s, caption.segment_id) for at_s, caption in heard.captions), spoken)
 
 
 def stage_medians_ms(heard: Iterable[Heard]) -> dict[str, float]:
@@ -145,6 +143,17 @@ def repeated(sounds: Sequence[Sound], *, seconds: float, pause_s: float = 0.8) -
     once = b"".join(sound.pcm + pause for sound in sounds)
     times = max(1, math.ceil(seconds * rate_hz * BYTES_PER_SAMPLE / len(once)))
     return Sound(once * times, rate_hz)
+
+
+def _firsts(shown: Iterable[tuple[float, str]], spoken: dict[str, Span]) -> list[Delay]:
+    seen: dict[str, float] = {}
+    for at_s, segment in shown:
+        seen.setdefault(segment, at_s)
+    return [
+        Delay(spoken[segment].end_s, at_s - spoken[segment].start_s)
+        for segment, at_s in seen.items()
+        if segment in spoken
+    ]
 
 
 def _first_word(active: Sequence[bool], start_s: float, *, not_before_s: float) -> float:

@@ -93,7 +93,8 @@ class LoudnessDetector:
 
     def probabilities(self, samples: Samples) -> Samples:
         """1.0 for frames with any sound in them."""
-        return (np.abs(samples.reshape(-1, FRAME_SAMPLES)).max(axis=1) > 0.01).astype(np.float32)
+        loudest = np.abs(samples.reshape(-1, FRAME_SAMPLES)).max(axis=1)
+        return np.asarray(loudest > 0.01, np.float32)
 
 
 class Client:

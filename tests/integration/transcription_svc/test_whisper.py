@@ -15,9 +15,12 @@ from babelcast.transcription.v1 import transcription_pb2 as pb
 from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 from bench.wer import word_error_rate
 from transcription_svc.config import TranscriptionConfig
+from transcription_svc.engines.model import find_model
+from transcription_svc.engines.whisper import WhisperDecoder
+from transcription_svc.recognition import LiveTranscriber
 from transcription_svc.service import create_service
 
-pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = pytest.mark.engines
 
 SAID = (
     "And so, my fellow Americans, ask not what your country can do for you, "
@@ -38,17 +41,21 @@ class Client(Protocol):
 
 
 @pytest.fixture(scope="module")
-async def port() -> AsyncIterator[int]:
-    """The port of one service with the real engine."""
-    config = TranscriptionConfig(transcription_bind="127.0.0.1:0", model_download=False)
-    async with await create_service(config) as service:
-        yield service.port
+def decoder() -> WhisperDecoder:
+    """The real model, loaded once."""
+    model = find_model(model_dir=None, data_dir=Path("no-such-folder"), download=False)
+    return WhisperDecoder(model, workers=2)
 
 
 @pytest.fixture
-async def whisper(port: int, make_client: type) -> AsyncIterator[Client]:
-    """A client of it."""
-    async with open_channel(f"127.0.0.1:{port}") as channel:
+async def whisper(decoder: WhisperDecoder, make_client: type) -> AsyncIterator[Client]:
+    """A client of a service with it."""
+    config = TranscriptionConfig(transcription_bind="127.0.0.1:0")
+    transcriber = LiveTranscriber(decoder, workers=2)
+    async with (
+        await create_service(config, transcriber=transcriber) as service,
+        open_channel(f"127.0.0.1:{service.port}") as channel,
+    ):
         yield make_client(rpc.TranscriptionServiceStub(channel))
 
 
@@ -66,11 +73,11 @@ async def test_a_talk_is_recognised(whisper: Client, jfk_wav: Path, rate: int) -
     responses = await whisper.run([whisper.config(sample_rate_hz=rate), *chunks, whisper.end])
     assert word_error_rate(SAID, finals(responses), "en") < 0.05
     stable: dict[int, str] = {}
-    for response in responses:
-        result = response.result
+    results = [response.result for response in responses if response.WhichOneof("payload") == "result"]
+    for result in results:
         assert result.text.startswith(stable.get(result.segment, ""))
         stable[result.segment] = result.stable_text
-    assert any(response.result.stability < 1 for response in responses[1:-1])
+    assert not all(result.is_final for result in results)
 
 
 async def test_streams_do_not_disturb_each_other(whisper: Client, jfk_wav: Path) -> None:

@@ -23,7 +23,7 @@ def pulses(hz: float, seconds: float, level: float = 0.3) -> Samples:
     """A voice-like sound: many harmonics of one pitch."""
     t = np.arange(int(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     harmonics = np.array([np.sin(2 * np.pi * hz * k * t) / k for k in range(1, 12)])
-    return (level * harmonics.sum(axis=0)).astype(np.float32)
+    return np.asarray(level * harmonics.sum(axis=0), np.float32)
 
 
 @pytest.mark.parametrize("hz", [80, 120, 220, 350])
