@@ -78,13 +78,12 @@ class Connection:
         try:
             await self._enter_by_url()
             async for frame in self._socket:
+                if self._flooding:
+                    continue  # until it is closed
                 if isinstance(frame, bytes):
                     await self._on_audio_frame(frame)
                 else:
                     await self._on_text(frame)
-                if self._flooding:  # frames that wait behind it are not looked at
-                    await self._socket.close(FLOODING, "flooding")
-                    return
         except ConnectionClosed:
             pass
         finally:
@@ -329,3 +328,4 @@ class Connection:
         )
         if self._refusals.take(self._desk.clock()):
             self._flooding = True
+            self.outlet.close_soon(FLOODING, "flooding")
