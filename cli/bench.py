@@ -52,6 +52,7 @@ async def latency(
 def show(report: LatencyReport, console: Console) -> None:
     """The figures as tables, then what is not as it should be."""
     table = Table("s", "count", "median", "p95", "most", title=f"{report.sentences} sentences")
+    _row(table, "first transcript after the first word", report.first_transcript)
     _row(table, "first caption after the first word", report.first_caption)
     _row(table, "voice after the end of the sentence", report.voice)
     for language, summary in report.voice_by_language.items():
