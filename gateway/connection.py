@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from msgspec import UNSET
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from babelcast.auth.verifier import Speaker as Identity
 from babelcast.errors import (
@@ -263,7 +264,7 @@ class Connection:
     async def _give_up_role(self) -> None:
         if self._role is not None:
             role, self._role = self._role, None
-            await role.leave()
+            await role.leave(may_come_back=self._socket.close_code == CloseCode.ABNORMAL_CLOSURE)
             await self._disconnect()
 
     async def _leave(self) -> None:

@@ -34,8 +34,16 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """A listener whose connection broke and who may come back until `until_s` of the hub's clock."""
+
+    audio: ask.AudioChoice
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
-    """What the seats of a topic want made."""
+    """What the listeners of a topic want made."""
 
     voice: bool
     opus: bool
@@ -185,12 +193,21 @@ class Relay:
 
 
 class Hub:
-    """Every listener of this gateway, by topic."""
+    """Every listener of this gateway, by topic.
 
-    def __init__(self, bus: Bus, *, clock_ms: Callable[[], int]) -> None:
+    Those whose connection broke are still made things for, for `resume_window_s`: coming back they get what
+    they missed, even if nobody else listened in their language meanwhile.
+    """
+
+    def __init__(
+        self, bus: Bus, *, clock_ms: Callable[[], int], clock: Callable[[], float], resume_window_s: float
+    ) -> None:
         self._bus = bus
         self._clock_ms = clock_ms
+        self._clock = clock
+        self._resume_window_s = resume_window_s
         self._relays: dict[Topic, Relay] = {}
+        self._absent: dict[Topic, list[Absent]] = {}
 
     async def attach(
         self,
@@ -223,19 +240,40 @@ class Hub:
         for broadcast in missed:
             _hand_over(Encodings(broadcast, now_ms), seat)
         relay.seats[seat] = None
+        if after_sequence is not None and self._absent.get(topic):
+            self._absent[topic].pop(0)
 
-    async def detach(self, topic: Topic, seat: Seat) -> None:
+    async def detach(self, topic: Topic, seat: Seat, *, may_come_back: bool = False) -> None:
         """Take a listener out; the last one takes the subscription along."""
         relay = self._relays.get(topic)
         if relay is None:
             return
+        if may_come_back and seat in relay.seats:
+            until_s = self._clock() + self._resume_window_s
+            self._absent.setdefault(topic, []).append(Absent(seat.audio, until_s))
         relay.seats.pop(seat, None)
         await self._close_if_unused(relay)
+
+    def awaited(self, session_id: str) -> set[str]:
+        """The languages of a session's listeners who may come back."""
+        now_s = self._clock()
+        for topic, absent in tuple(self._absent.items()):
+            absent[:] = [listener for listener in absent if listener.until_s > now_s]
+            if not absent:
+                del self._absent[topic]
+        return {topic.language for topic in self._absent if topic.session_id == session_id}
+
+    def forget(self, session_id: str) -> None:
+        """Expect nobody back in a session that has ended."""
+        self._absent = {
+            topic: absent for topic, absent in self._absent.items() if topic.session_id != session_id
+        }
 
     def demand(self, topic: Topic) -> Demand:
         """What the listeners of a topic on this gateway want made."""
         relay = self._relays.get(topic)
         wanted = {seat.audio for seat in relay.seats} if relay else set()
+        wanted |= {listener.audio for listener in self._absent.get(topic, ())}
         return Demand(voice=bool(wanted - {"none"}), opus="opus" in wanted)
 
     def last_sequence(self, topic: Topic) -> int:

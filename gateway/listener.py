@@ -148,9 +148,9 @@ class Listener:
         """Another connection listens now."""
         self._outlet.close_soon(1000, "replaced by a new connection")
 
-    async def leave(self) -> None:
+    async def leave(self, *, may_come_back: bool) -> None:
         """The connection is gone."""
-        await self._desk.hub.detach(self._topic, self._seat)
+        await self._desk.hub.detach(self._topic, self._seat, may_come_back=may_come_back)
         self._desk.rooms.leave(self.room, self.connection_id)
 
     @property

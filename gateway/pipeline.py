@@ -10,13 +10,13 @@ what was answered is known by its segment number, so nothing comes twice.
 import asyncio
 from collections.abc import Callable
 
-from babelcast.bus.base import Bus, Topic
+from babelcast.bus.base import Bus
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from gateway import messages
-from gateway.fanout import Demand
+from gateway.fanout import Hub
 from gateway.publisher import Publisher
 from gateway.sentences import OpenSegment, Sentence, elapsed_ms
 from gateway.streams import Stations, TranscriptionStream
@@ -33,17 +33,19 @@ class Pipeline:
         *,
         stations: Stations,
         bus: Bus,
-        demand: Callable[[Topic], Demand],
+        hub: Hub,
         tell_speaker: Callable[[ServerMessage], None],
         clock_ms: Callable[[], int],
         buffer_s: int,
     ) -> None:
-        """`session` is kept current by the caller; `demand` says what listeners of a topic want made."""
+        """`session` is kept current by the caller; `hub` says what its listeners want made."""
         self._session = session
         self._tell_speaker = tell_speaker
         self._clock_ms = clock_ms
         self._open_segment = OpenSegment()
-        self._publisher = Publisher(session, bus=bus, tell_speaker=tell_speaker, clock_ms=clock_ms)
+        self._publisher = Publisher(
+            session, bus=bus, awaited=hub.awaited, tell_speaker=tell_speaker, clock_ms=clock_ms
+        )
         self._transcribing = Transcribing(
             session,
             stations=stations,
@@ -54,7 +56,7 @@ class Pipeline:
             buffer_s=buffer_s,
         )
         self._translating = Translating(
-            session, stations=stations, publisher=self._publisher, demand=demand, clock_ms=clock_ms
+            session, stations=stations, publisher=self._publisher, demand=hub.demand, clock_ms=clock_ms
         )
         self._task: asyncio.Task[None] | None = None
 

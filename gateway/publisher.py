@@ -17,12 +17,16 @@ class Publisher:
         session: session_api.Session,
         *,
         bus: Bus,
+        awaited: Callable[[str], set[str]],
         tell_speaker: Callable[[ServerMessage], None],
         clock_ms: Callable[[], int],
     ) -> None:
-        """`session` is kept current by the caller."""
+        """`session` is kept current by the caller; `awaited` gives the languages of a session's listeners who
+        are away for a moment.
+        """
         self._session = session
         self._bus = bus
+        self._awaited = awaited
         self._tell_speaker = tell_speaker
         self._clock_ms = clock_ms
         self._sequences: dict[str, int] = {}
@@ -36,7 +40,7 @@ class Publisher:
 
     def targets(self) -> list[str]:
         """The languages somebody listens in, but for the source."""
-        return sorted(set(self._session.audience.languages) - {self.source})
+        return sorted(self._languages() - {self.source})
 
     def topic(self, language: str) -> Topic:
         """Where a language of this session is published."""
@@ -47,7 +51,7 @@ class Publisher:
         if not transcript.is_final and not self._session.settings.partial_results:
             return
         self._tell_speaker(messages.transcript(transcript, now_ms=self._clock_ms()))
-        if self.source in self._session.audience.languages:
+        if self.source in self._languages():
             await self._publish(self.source, event.Broadcast(transcript=transcript))
 
     async def caption(self, language: str, caption: event.Caption) -> None:
@@ -88,6 +92,9 @@ class Publisher:
         self._tell_speaker(messages.service_notice("", notice, now_ms=self._clock_ms()))
         for language in sorted(told):
             await self._publish(language, event.Broadcast(notice=notice))
+
+    def _languages(self) -> set[str]:
+        return {*self._session.audience.languages, *self._awaited(self._session.session_id)}
 
     async def _publish(self, language: str, broadcast: event.Broadcast) -> None:
         broadcast.session_id = self._session.session_id

@@ -159,6 +159,7 @@ class Rooms:
             with contextlib.suppress(BabelcastError):  # what is not forgotten now goes when it is too old
                 await self._bus.forget(room.session.session_id)
         await self._hub.drained(room.session.session_id)
+        self._hub.forget(room.session.session_id)
         while room.members:
             member = room.members.pop(next(iter(room.members)))
             await member.on_ended(reason)

@@ -106,7 +106,12 @@ class Gateway:
             verifier = await stack.enter_async_context(open_verifier(issuers.trust(port)))
             sessions = Sessions(sessions_channel)
             stations = Stations(transcription_channel, translation_channel)
-            hub = Hub(bus, clock_ms=wall_clock_ms)
+            hub = Hub(
+                bus,
+                clock_ms=wall_clock_ms,
+                clock=clock,
+                resume_window_s=config.resume_window_seconds,
+            )
             stack.push_async_callback(hub.aclose)
             rooms = Rooms(sessions, hub, bus, clock_ms=wall_clock_ms)
             stack.push_async_callback(rooms.aclose)

@@ -199,7 +199,7 @@ class Speaker:
         await self._stop_periodic()
         self._outlet.close_soon(1000, "replaced by a new connection")
 
-    async def leave(self) -> None:
+    async def leave(self, *, may_come_back: bool) -> None:  # noqa: ARG002 - a session waits in any case
         """The connection is gone; the session waits for its speaker's grace period."""
         await self._stop_periodic()
         if self.room.speaker is self._outlet:
@@ -222,7 +222,7 @@ class Speaker:
             room.session,
             stations=self._desk.stations,
             bus=self._desk.bus,
-            demand=self._desk.hub.demand,
+            hub=self._desk.hub,
             tell_speaker=room.tell_speaker,
             clock_ms=self._desk.clock_ms,
             buffer_s=self._desk.config.audio_buffer_max_seconds,
