@@ -171,24 +171,29 @@ class Gateway:
         )
 
     async def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        path = urlsplit(request.path).path
+        try:
+            target = urlsplit(request.path)
+        except ValueError:
+            return Answer(HTTPStatus.BAD_REQUEST, b"That is no address.\n").response()
+        path = target.path
         if not wants_upgrade(request):
             return self._site.answer(path).response()
         if path not in WEBSOCKET_PATHS:
             return Answer(HTTPStatus.NOT_FOUND, b"There is nothing here.\n").response()
         if self._draining:
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n").response()
-        visit_or_refusal = await self._visit(connection, request)
+        visit_or_refusal = await self._visit(connection, request, query=dict(parse_qsl(target.query)))
         if isinstance(visit_or_refusal, Answer):
             return visit_or_refusal.response()
         self._visits[connection] = visit_or_refusal
         return None
 
-    async def _visit(self, connection: ServerConnection, request: Request) -> Visit | Answer:
+    async def _visit(
+        self, connection: ServerConnection, request: Request, *, query: dict[str, str]
+    ) -> Visit | Answer:
         address = str(connection.remote_address[0])
         if self._attempts.take(address, self._desk.clock()):
             return Answer(HTTPStatus.TOO_MANY_REQUESTS, b"Too many connections.\n")
-        query = dict(parse_qsl(urlsplit(request.path).query))
         by_header = bearer(request)
         token = by_header or query.get("token", "")
         identity: Identity | None = None
@@ -209,6 +214,9 @@ class Gateway:
             connection.outlet.close_soon(1001, DRAINING)
         try:
             await connection.run()
+        except Exception:
+            log.exception("connection failed")
+            raise
         finally:
             self._connections.discard(connection)
 
