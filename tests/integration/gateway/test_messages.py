@@ -224,7 +224,6 @@ async def test_end_session(stage: Stage) -> None:
     """What was said still comes, then sessionEnded; listeners are let go, the speaker may go on."""
     talk = await stage.talk()
     listener = await stage.listener(talk)
-    stage.transcription.answer_end = False
     talk.hearing._answer_end = False
     await talk.speaker.send(action="endSession", reason="Thank you all", requestId="e")
     await talk.hearing.end_came.wait()
