@@ -4,11 +4,13 @@
 ARGS ?=
 # A folder of speech for the benches, with an index.json
 SPEECH ?= tests/data
+# Where make dynamodb listens
+DYNAMODB_PORT ?= 8000
 
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check proto check-proto format check-format lint types docs bench lock
+.PHONY: help setup run test check proto check-proto format check-format lint types docs dynamodb bench lock
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -22,6 +24,7 @@ run: setup ## serve everything on HOST:PORT (127.0.0.1:8080), data in DATA_DIR
 	@exec $(bin)/babelcast serve
 
 test: setup ## run all tests with branch coverage
+	@deploy/dev/dynamodb prepare || [ -z "$$CI" ]
 	@$(bin)/pytest --cov --cov-report=term $(ARGS)
 
 check: setup ## everything CI does: proto, format, lint, types, tests; goes on after a failure and tells
@@ -49,6 +52,9 @@ types: setup ## mypy, strict
 
 docs: setup ## generate the tables of the documentation
 	@$(bin)/python -m docs.generate
+
+dynamodb: ## serve DynamoDB Local on DYNAMODB_PORT (8000), in memory
+	@exec deploy/dev/dynamodb run $(DYNAMODB_PORT)
 
 bench: setup ## measure: word errors, latency, capacity, fan-out (what bench/ holds)
 	@deploy/dev/bench $(SPEECH)

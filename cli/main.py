@@ -22,6 +22,11 @@ app = typer.Typer(
 )
 bench_app = typer.Typer(help="Measure a running server, or one started for it.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
+tables_app = typer.Typer(
+    help="The DynamoDB tables of the session service, named by SESSIONS_TABLE_NAME and its like.",
+    no_args_is_help=True,
+)
+app.add_typer(tables_app, name="tables")
 
 Url = Annotated[str, typer.Option(help="Address of the gateway.", envvar="BABELCAST_URL")]
 Token = Annotated[
@@ -39,6 +44,10 @@ DataDir = Annotated[
 ]
 Language = Annotated[str, typer.Option("--from", help="Language spoken.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="Tag that the tables have, KEY=VALUE; may be given again.", metavar="TAG"),
+]
 
 
 @app.command(epilog="Example: babelcast serve --port 9000 --data-dir /tmp/babelcast")
@@ -217,3 +226,19 @@ def latency(
         )
 
     outcome.run(work())
+
+
+@tables_app.command(epilog="Example: babelcast tables create --tag Environment=dev")
+def create(tag: Tags = None) -> None:
+    """Make the tables, or mend them: keys, indexes, expiry, on-demand billing, tags. May be repeated."""
+    from cli import tables as command
+
+    outcome.run(command.create(os.environ, tag or [], Console()))
+
+
+@tables_app.command(epilog="Example: babelcast tables check --tag Environment=dev")
+def check(tag: Tags = None) -> None:
+    """See that the tables are as they should be; exit code 0 when they are."""
+    from cli import tables as command
+
+    outcome.run(command.check(os.environ, tag or [], Console()))

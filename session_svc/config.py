@@ -1,6 +1,7 @@
 """The session service's configuration, read from the environment by `__main__`."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,12 +17,26 @@ Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 
 
+class StoreKind(StrEnum):
+    """Where the record of sessions is kept."""
+
+    SQLITE = "sqlite"
+    DYNAMODB = "dynamodb"
+
+
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
     """Where to listen, where to keep things, and the limits of the protocol."""
 
     session_bind: str = setting("127.0.0.1:50051", "address and port of the session service's gRPC server")
     data_dir: str = setting("var", "directory of the SQLite file")
+    session_store: StoreKind = setting(
+        StoreKind.SQLITE, "where sessions are kept: sqlite (a file, one replica) or dynamodb (any number)"
+    )
+    sessions_table_name: str = setting("Sessions", "DynamoDB table of the sessions")
+    connections_table_name: str = setting("Connections", "DynamoDB table of the connections")
+    rate_limits_table_name: str = setting("RateLimits", "DynamoDB table of the rate limits")
+    aws_region: str = setting("", "region of the DynamoDB tables; when empty, as boto finds it")
     grpc_reflection: bool = setting(default=False, description="whether gRPC reflection is on")
     drain_timeout_seconds: Seconds = setting(10.0, "time for calls under way at the end, s")
     max_listeners_per_session: Positive = setting(500, "seats of a session")

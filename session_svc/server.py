@@ -10,13 +10,13 @@ from typing import Self
 from babelcast.rpc.server import GrpcServer
 from babelcast.session.v1 import session_pb2, session_pb2_grpc
 from session_svc import ids
-from session_svc.config import SessionConfig, policy
+from session_svc.config import SessionConfig, StoreKind, policy
 from session_svc.events import Hub
 from session_svc.publishing import PublishingStore
 from session_svc.service import SessionServicer
 from session_svc.sessions import Chance, NowMs, Sessions
 from session_svc.store.base import SessionStore
-from session_svc.store.sqlite import SqliteStore
+from session_svc.store.opening import open_store
 from session_svc.sweeper import Sweeper
 
 SERVICE = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name
@@ -47,13 +47,16 @@ class SessionServer:
         """Open the store and serve.
 
         `connections_lost` says that no gateway outlived the last stop, as when all parts run in one process:
-        then every connection counts as gone, speakers' grace periods start, and seats wait to be resumed.
+        then every connection in the file counts as gone, speakers' grace periods start, and seats wait to be
+        resumed.
 
         Raises: ServiceUnavailable when the store cannot be opened or the address is taken.
         """
-        store = await SqliteStore.open(config.sessions_file)
+        store = await open_store(config)
+        # Others may share the tables, so the connections in them are not all ours.
+        ours = config.session_store is StoreKind.SQLITE
         try:
-            return await cls._start(config, store, connections_lost=connections_lost, now_ms=now_ms)
+            return await cls._start(config, store, connections_lost=connections_lost and ours, now_ms=now_ms)
         except BaseException:
             await store.aclose()
             raise

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.dynamodb_local"]
+
 # No deadline: the machine may be busy with other tests. Examples follow from the test itself, so that every
 # run says the same; look further with --hypothesis-profile=search.
 settings.register_profile("steady", deadline=None, derandomize=True)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,32 +27,97 @@ from session_svc.model import (
 from session_svc.publishing import PublishingStore
 from session_svc.quotas import Quota
 from session_svc.store.base import CodeTaken, Handover, Refused, SessionStore, StoreUnavailable
+from session_svc.store.dynamodb import DynamoDbStore
+from session_svc.store.dynamodb.client import open_client
+from session_svc.store.dynamodb.provisioning import Provisioning
+from session_svc.store.dynamodb.tables import TableNames, tables
 from session_svc.store.sqlite import SqliteStore
 
-NOW = 1_700_000_000_000
+# Far ahead of any wall clock, which DynamoDB deletes rows by.
+NOW = 4_000_000_000_000
 HOUR = 3_600_000
 CODE = "golden-eagle-427"
 
 
-async def open_sqlite(directory: Path) -> SessionStore:
-    """The SQLite store."""
-    return await SqliteStore.open(directory / "sessions.sqlite3")
+class Place(Protocol):
+    """Where a record is kept; any number of stores may be opened on it, as replicas do."""
+
+    async def open(self) -> SessionStore:
+        """A store on the record."""
+        ...
 
 
-async def open_publishing(directory: Path) -> SessionStore:
-    """The store as the service uses it."""
-    return PublishingStore(await open_sqlite(directory), Hub())
+@dataclass(frozen=True)
+class File:
+    """An SQLite file."""
+
+    directory: Path
+
+    async def open(self) -> SessionStore:
+        """See Place."""
+        return await SqliteStore.open(self.directory / "sessions.sqlite3")
 
 
-STORES = {"sqlite": open_sqlite, "publishing": open_publishing}
+@dataclass(frozen=True)
+class DynamoDb:
+    """Tables in DynamoDB Local."""
+
+    names: TableNames
+
+    async def open(self) -> SessionStore:
+        """See Place."""
+        return await DynamoDbStore.open(self.names, clock=lambda: NOW)
 
 
-@pytest.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SessionStore]:
-    """Each kind of store, empty."""
-    made = await STORES[request.param](tmp_path)
+@dataclass(frozen=True)
+class Published:
+    """Another place, as the service uses it."""
+
+    place: Place
+
+    async def open(self) -> SessionStore:
+        """See Place."""
+        return PublishingStore(await self.place.open(), Hub())
+
+
+PLACES = ["sqlite", "sqlite, published", "dynamodb", "dynamodb, published"]
+
+
+@pytest.fixture(params=PLACES)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Each kind of place, empty."""
+    kind, _, published = request.param.partition(", ")
+    made: Place = File(tmp_path)
+    if kind == "dynamodb":
+        names = request.getfixturevalue("dynamodb")
+        await make_tables(names)
+        made = DynamoDb(names)
+    return Published(made) if published else made
+
+
+@pytest.fixture
+async def store(place: Place) -> AsyncIterator[SessionStore]:
+    """A store on each kind of place."""
+    made = await place.open()
     yield made
     await made.aclose()
+
+
+@pytest.fixture
+async def replicas(place: Place) -> AsyncIterator[Sequence[SessionStore]]:
+    """Four stores on each kind of place, as four processes would have."""
+    made = [await place.open() for _ in range(4)]
+    yield made
+    for one in made:
+        await one.aclose()
+
+
+async def make_tables(names: TableNames) -> None:
+    """The tables, empty."""
+    client, close = await open_client("eu-west-1")
+    for table in tables(names):
+        await Provisioning(client, {}).create(table)
+    await close()
 
 
 def session(code: str = CODE, connection_id: str = "speaker") -> Session:
@@ -424,16 +490,15 @@ async def test_a_closed_store(store: SessionStore) -> None:
         await store.find(CODE)
 
 
-@pytest.mark.parametrize("kind", STORES)
-async def test_reopening(kind: str, tmp_path: Path) -> None:
+async def test_reopening(place: Place) -> None:
     """What was there when a store was closed, and its times, are there when it is opened again."""
-    first = await STORES[kind](tmp_path)
+    first = await place.open()
     await first.create(session(), speaker(), now_ms=NOW)
     await first.join(listener("c1"), capacity=500, now_ms=NOW)
     await leave(first, "speaker")
     before = await first.find(CODE)
     await first.aclose()
-    second = await STORES[kind](tmp_path)
+    second = await place.open()
     assert await second.find(CODE) == before
     assert await second.seat("c1") == listener("c1")
     assert [ended.session_id for ended in (await second.sweep(now_ms=NOW + 30_000, forget_before_ms=0)).ended]
@@ -489,7 +554,7 @@ def test_counts_never_drift(
             assert counted.listener_count <= 3
 
     async def run() -> None:
-        store = await open_sqlite(tmp_path_factory.mktemp("store"))
+        store = await File(tmp_path_factory.mktemp("store")).open()
         try:
             await play(store)
         finally:

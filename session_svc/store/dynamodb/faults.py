@@ -1,0 +1,131 @@
+"""What can go wrong with a call, and what to do about it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final, TypeAlias
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
+
+from session_svc.store.dynamodb.rows import Item
+
+CONDITION_FAILED: Final = "ConditionalCheckFailed"
+_SERVER_ERROR = 500
+
+
+class Fault(Enum):
+    """Kinds of failed calls."""
+
+    BUSY = auto()
+    """Turned away: nothing was done, it may work in a moment."""
+    CONFLICT = auto()
+    """Another transaction had one of the rows: nothing was done, it works as soon as that one is done."""
+    UNSURE = auto()
+    """No answer, or a server's fault: it may have been done."""
+    BROKEN = auto()
+    """Missing table, missing right, wrong call: waiting does not help."""
+
+
+class ConditionFailed(Exception):
+    """A condition did not hold, so nothing was changed.
+
+    `rows` has one entry for each write: the row that stood against its condition, empty for one that was not
+    there, and None where the condition held. With `unsure`, an earlier attempt had no answer and may be what
+    changed the row.
+    """
+
+    def __init__(self, rows: tuple[Item | None, ...], *, unsure: bool = False) -> None:
+        super().__init__("a condition did not hold")
+        self.rows = rows
+        self.unsure = unsure
+
+
+Chance: TypeAlias = Callable[[], float]
+"""A random number from 0 to 1 (`random.random`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential backoff with full jitter: up to `retries` waits of 0 to base · 2ⁿ s, at most `cap_s`."""
+
+    retries: int
+    base_s: float
+    cap_s: float
+
+    def delay_s(self, retry: int, chance: Chance) -> float:
+        """How long to wait before a retry; the first is number 0."""
+        return chance() * min(self.cap_s, self.base_s * 2.0**retry)
+
+
+# A conflict lasts as long as the other transaction, some ms, so it is tried again sooner and more often.
+BUSY_BACKOFF: Final = Backoff(retries=3, base_s=0.05, cap_s=1.0)
+CONFLICT_BACKOFF: Final = Backoff(retries=12, base_s=0.01, cap_s=0.2)
+
+_CODES: Mapping[str, Fault] = {
+    "ProvisionedThroughputExceededException": Fault.BUSY,
+    "RequestLimitExceeded": Fault.BUSY,
+    "ThrottlingException": Fault.BUSY,
+    "Throttling": Fault.BUSY,
+    "ThrottlingError": Fault.BUSY,
+    "ProvisionedThroughputExceeded": Fault.BUSY,
+    "TransactionConflictException": Fault.CONFLICT,
+    "TransactionConflict": Fault.CONFLICT,
+    "TransactionInProgressException": Fault.CONFLICT,
+    "InternalServerError": Fault.UNSURE,
+    "InternalFailure": Fault.UNSURE,
+    "ServiceUnavailable": Fault.UNSURE,
+}
+
+
+def diagnose(error: ClientError | BotoCoreError) -> Fault | ConditionFailed:
+    """What a failed call means."""
+    if isinstance(error, ClientError):
+        return _answered(error)
+    if isinstance(error, ConnectTimeoutError | EndpointConnectionError):
+        return Fault.BUSY
+    if isinstance(error, HTTPClientError):
+        return Fault.UNSURE
+    return Fault.BROKEN
+
+
+def code_of(error: ClientError | BotoCoreError) -> str:
+    """The name of the error, for the log."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "unknown"))
+    return type(error).__name__
+
+
+def _answered(error: ClientError) -> Fault | ConditionFailed:
+    code = code_of(error)
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailed((error.response.get("Item", {}),))
+    if code == "TransactionCanceledException":
+        return _canceled(error)
+    if code in _CODES:
+        return _CODES[code]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return Fault.UNSURE if status >= _SERVER_ERROR else Fault.BROKEN
+
+
+def _canceled(error: ClientError) -> Fault | ConditionFailed:
+    """Why a transaction was not done: a condition that failed decides, then what may pass soonest."""
+    reasons = error.response.get("CancellationReasons", [])
+    codes = [reason.get("Code", "None") for reason in reasons]
+    if CONDITION_FAILED in codes:
+        return ConditionFailed(
+            tuple(
+                reason.get("Item", {}) if code == CONDITION_FAILED else None
+                for reason, code in zip(reasons, codes, strict=True)
+            )
+        )
+    faults = {_CODES.get(code, Fault.BROKEN) for code in codes if code != "None"}
+    for fault in (Fault.BROKEN, Fault.BUSY, Fault.CONFLICT):
+        if fault in faults:
+            return fault
+    return Fault.BROKEN

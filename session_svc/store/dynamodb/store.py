@@ -1,0 +1,381 @@
+"""SessionStore on DynamoDB.
+
+Each operation is one transaction (or one conditional update) that says all it relies on. What it cannot know
+beforehand it reads, decides upon, and says again as a condition; when that failed, it looks again. Any number
+of processes may share the tables.
+"""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, Self
+from weakref import WeakValueDictionary
+
+from session_svc.model import Controls, Life, Role, Seat, Session, Snapshot
+from session_svc.quotas import Quota, Verdict
+from session_svc.store.base import Change, CodeTaken, Handover, Refused, StoreUnavailable, Swept
+from session_svc.store.dynamodb import rates, rows
+from session_svc.store.dynamodb.calls import Calls, Write
+from session_svc.store.dynamodb.client import open_client
+from session_svc.store.dynamodb.faults import ConditionFailed
+from session_svc.store.dynamodb.reading import Reading, Stale, acts
+from session_svc.store.dynamodb.rows import flag, number, snapshot_of
+from session_svc.store.dynamodb.sweeping import Sweeping
+from session_svc.store.dynamodb.tables import TableNames
+from session_svc.store.dynamodb.writes import Writes
+
+CAPACITY: Final = 4096
+"""Operations under way; further ones are refused with StoreUnavailable."""
+OPERATION_S: Final = 8.0
+"""Longest an operation may take, waiting for its turn included."""
+TAKE_S: Final = 1.0
+"""Longest a limiter may take: those who wait at the door wait for nothing else."""
+SWEEP_S: Final = 60.0
+ROUNDS: Final = 10
+"""How often an operation looks again because somebody else was quicker; each time somebody was."""
+_LEAVING_AT_ONCE: Final = 32
+
+
+def wall_clock_ms() -> int:
+    """Now, in ms since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class DynamoDbStore:
+    """SessionStore whose changes to one session take turns within this process.
+
+    That keeps transactions on its row from conflicting with each other, and lets callers go on in the order
+    in which their changes were made.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        tables: TableNames,
+        *,
+        clock: Callable[[], int] = wall_clock_ms,
+        close: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self._calls = calls
+        self._tables = tables
+        self._reading = Reading(calls, tables)
+        self._clock = clock
+        self._close = close
+        self._closed = False
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._lanes: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @classmethod
+    async def open(
+        cls, tables: TableNames, *, region: str = "", clock: Callable[[], int] = wall_clock_ms
+    ) -> Self:
+        """Connect with the credentials that boto finds, and see that the tables are there.
+
+        Raises: StoreUnavailable.
+        """
+        client, close = await open_client(region)
+        store = cls(Calls(client), tables, clock=clock, close=close)
+        try:
+            await store._reading.require_tables()
+        except BaseException:
+            await store.aclose()
+            raise
+        return store
+
+    async def create(self, session: Session, speaker: Seat, *, now_ms: int) -> None:
+        """See SessionStore."""
+        writes = Writes(self._tables, now_ms)
+        stale: Stale | None = None
+        async with self._operation():
+            for _ in range(ROUNDS):
+                try:
+                    await self._calls.transact(writes.put_session(session), *_seating(writes, speaker, stale))
+                    return
+                except ConditionFailed as failed:
+                    if failed.rows[0] is not None:
+                        raise CodeTaken from None
+                stale = await self._reading.stale(speaker.connection_id, now_ms)
+            raise _overtaken()
+
+    async def find(self, session_id: str) -> Snapshot | None:
+        """See SessionStore."""
+        async with self._operation():
+            return await self._reading.session(session_id, self._clock())
+
+    async def seat(self, connection_id: str) -> Seat | None:
+        """See SessionStore."""
+        async with self._operation():
+            return await self._reading.seat(connection_id, self._clock())
+
+    async def join(self, seat: Seat, *, capacity: int, now_ms: int) -> Snapshot:
+        """See SessionStore."""
+        writes = Writes(self._tables, now_ms)
+        counted = writes.add_listener(seat.session_id, seat.target_language, capacity=capacity)
+        stale: Stale | None = None
+        async with self._operation(), self._lane(seat.session_id):
+            for _ in range(ROUNDS):
+                try:
+                    await self._calls.transact(counted, *_seating(writes, seat, stale))
+                    return await self._reading.changed(seat.session_id)
+                except ConditionFailed as failed:
+                    if failed.rows[0] is not None:
+                        raise Refused from None
+                stale = await self._reading.stale(seat.connection_id, now_ms)
+            raise _overtaken()
+
+    async def hand_over(self, handover: Handover, *, now_ms: int) -> Change:
+        """See SessionStore."""
+        async with self._operation(), self._lane(handover.seat.session_id):
+            for _ in range(ROUNDS):
+                with contextlib.suppress(ConditionFailed):
+                    return await self._hand_over(handover, now_ms)
+            raise _overtaken()
+
+    async def rotate(self, connection_id: str, token_hash: bytes, *, now_ms: int) -> Snapshot:
+        """See SessionStore."""
+        writes = Writes(self._tables, now_ms)
+        async with self._operation():
+            seat = await self._reading.present_seat(connection_id)
+            async with self._lane(seat.session_id):
+                for _ in range(ROUNDS):
+                    try:
+                        await self._calls.transact(
+                            writes.require_live(seat.session_id),
+                            writes.update_seat(seat, "SET #tokenHash = :fresh", fresh={"B": token_hash}),
+                        )
+                        return await self._reading.changed(seat.session_id)
+                    except ConditionFailed as failed:
+                        if failed.rows[0] is not None:
+                            raise Refused from None
+                    seat = await self._reading.present_seat(connection_id)
+            raise _overtaken()
+
+    async def change_language(self, connection_id: str, language: str, *, now_ms: int) -> Change:
+        """See SessionStore."""
+        writes = Writes(self._tables, now_ms)
+        async with self._operation():
+            seat = await self._reading.present_seat(connection_id, Role.LISTENER)
+            async with self._lane(seat.session_id):
+                for _ in range(ROUNDS):
+                    if seat.target_language == language:
+                        return Change(await self._reading.live(seat.session_id, now_ms), changed=False)
+                    try:
+                        await self._calls.transact(
+                            writes.move_listener(seat.session_id, seat.target_language, language),
+                            writes.update_seat(
+                                seat, "SET #targetLanguage = :chosen", chosen=rows.text(language)
+                            ),
+                        )
+                        return Change(await self._reading.changed(seat.session_id), changed=True)
+                    except ConditionFailed as failed:
+                        if failed.rows[0] is not None:
+                            raise Refused from None
+                    seat = await self._reading.present_seat(connection_id, Role.LISTENER)
+            raise _overtaken()
+
+    async def update_broadcast(
+        self, session_id: str, connection_id: str, controls: Controls, *, now_ms: int
+    ) -> Change:
+        """See SessionStore."""
+        writes = Writes(self._tables, now_ms)
+        async with self._operation(), self._lane(session_id):
+            if controls == Controls():
+                row = await self._reading.session_row(session_id)
+                changed = False
+            else:
+                try:
+                    row = await self._calls.update(writes.control(session_id, connection_id, controls))
+                    return Change(snapshot_of(row), changed=True)
+                except ConditionFailed as failed:
+                    row = failed.rows[0]
+                    # Who got no answer at first cannot know whose change it was; telling twice does no harm.
+                    changed = failed.unsure
+            if not row or not acts(row, connection_id, now_ms):
+                raise Refused
+            return Change(snapshot_of(row), changed=changed)
+
+    async def end(self, session_id: str, connection_id: str, reason: str, *, now_ms: int) -> Snapshot:
+        """See SessionStore."""
+        by = uuid.uuid4().hex
+        async with self._operation(), self._lane(session_id):
+            try:
+                ended = Writes(self._tables, now_ms).end(session_id, connection_id, reason, by=by)
+                return snapshot_of(await self._calls.update(ended))
+            except ConditionFailed as failed:
+                row = failed.rows[0]
+                if row and row.get("endedBy") == rows.text(by):  # it was done, only the answer was lost
+                    return snapshot_of(row)
+                raise Refused from None
+
+    async def leave(
+        self, connection_id: str, *, grace_until_ms: int, resumable_until_ms: int, now_ms: int
+    ) -> tuple[Role, Snapshot] | None:
+        """See SessionStore."""
+        until = {Role.SPEAKER: grace_until_ms, Role.LISTENER: resumable_until_ms}
+        async with self._operation():
+            try:
+                seat = await self._reading.present_seat(connection_id)
+                async with self._lane(seat.session_id):
+                    for _ in range(ROUNDS):
+                        with contextlib.suppress(ConditionFailed):
+                            await self._leave(seat, until[seat.role], now_ms)
+                            return seat.role, await self._reading.changed(seat.session_id)
+                        seat = await self._reading.present_seat(connection_id)
+            except Refused:
+                return None
+            raise _overtaken()
+
+    async def leave_all(self, *, grace_until_ms: int, resumable_until_ms: int, now_ms: int) -> None:
+        """See SessionStore. Reads all of the Connections table."""
+        turns = asyncio.Semaphore(_LEAVING_AT_ONCE)
+
+        async def leave(connection_id: str) -> None:
+            async with turns:
+                await self.leave(
+                    connection_id,
+                    grace_until_ms=grace_until_ms,
+                    resumable_until_ms=resumable_until_ms,
+                    now_ms=now_ms,
+                )
+
+        async with self._operation(SWEEP_S):
+            found = await self._calls.matching(self._tables.connections, "present", flag(True))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for item in found:
+                        group.create_task(leave(item["connectionId"]["S"]))
+            except* StoreUnavailable as errors:
+                raise StoreUnavailable from errors
+
+    async def sweep(self, *, now_ms: int, forget_before_ms: int) -> Swept:
+        """See SessionStore. Does at most some hundred things at once; then more is due at once."""
+        async with self._operation(SWEEP_S), contextlib.AsyncExitStack() as lanes:
+            sweeping = Sweeping(self._calls, self._tables, self._lane, now_ms)
+            ended = await sweeping.end_due()
+            shrunk = await sweeping.give_up_seats()
+            await sweeping.forget(forget_before_ms)
+            next_due_ms = await sweeping.next_due_ms()
+            # Read while nothing else is made known of these sessions: the caller tells what is found before
+            # anybody can tell anything newer.
+            for session_id in sorted(shrunk):
+                await lanes.enter_async_context(self._lane(session_id))
+            found = [await self._reading.session(session_id, now_ms) for session_id in sorted(shrunk)]
+            return Swept(
+                ended=tuple(ended),
+                audiences=tuple(
+                    snapshot
+                    for snapshot in found
+                    if snapshot is not None and snapshot.session.life(now_ms) is Life.LIVE
+                ),
+                next_due_ms=next_due_ms,
+            )
+
+    async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:
+        """See SessionStore."""
+        async with self._operation(TAKE_S):
+            for _ in range(ROUNDS):
+                with contextlib.suppress(ConditionFailed):
+                    return await rates.take(self._calls, self._tables.rate_limits, key, quota, now_ms=now_ms)
+            raise _overtaken()
+
+    async def aclose(self) -> None:
+        """See SessionStore."""
+        self._closed = True
+        await self._idle.wait()
+        close, self._close = self._close, None
+        if close is not None:
+            await close()
+
+    async def _hand_over(self, handover: Handover, now_ms: int) -> Change:
+        writes = Writes(self._tables, now_ms)
+        seat = handover.seat
+        old = await self._reading.any_seat(handover.old_connection_id)
+        if old is None or not _resumable(old, handover, now_ms):
+            raise Refused
+        session = await self._reading.live(old.session_id, now_ms)
+        if old.present or old.connection_id != seat.connection_id:
+            stale = await self._reading.stale(seat.connection_id, now_ms)
+            seating = (writes.delete_seat(old), *_seating(writes, seat, stale))
+        else:
+            seating = (writes.put_seat(seat, over=old),)
+        changed = False
+        if seat.role is Role.SPEAKER:
+            counted = writes.renew_speaker(handover)
+        elif not old.present:
+            if session.audience.listener_count >= handover.capacity:
+                raise Refused
+            counted = writes.add_listener(old.session_id, seat.target_language, capacity=handover.capacity)
+            changed = True
+        elif old.target_language != seat.target_language:
+            counted = writes.move_listener(old.session_id, old.target_language, seat.target_language)
+            changed = True
+        else:
+            counted = writes.require_live(old.session_id)
+        await self._calls.transact(counted, *seating)
+        return Change(await self._reading.changed(old.session_id), changed=changed)
+
+    async def _leave(self, seat: Seat, until_ms: int, now_ms: int) -> None:
+        writes = Writes(self._tables, now_ms)
+        session = (await self._reading.live(seat.session_id, now_ms)).session
+        await self._calls.transact(
+            writes.start_grace(session, until_ms)
+            if seat.role is Role.SPEAKER
+            else writes.remove_listener(seat.session_id, seat.target_language),
+            writes.update_seat(
+                seat,
+                "SET #present = :gone, #untilAt = :left, #ttl = :ttl",
+                gone=flag(False),
+                left=number(until_ms),
+                ttl=rows.ttl(until_ms),
+            ),
+        )
+
+    def _lane(self, session_id: str) -> asyncio.Lock:
+        return self._lanes.setdefault(session_id, asyncio.Lock())
+
+    @contextlib.asynccontextmanager
+    async def _operation(self, longest_s: float = OPERATION_S) -> AsyncIterator[None]:
+        if self._closed:
+            raise StoreUnavailable("The record of sessions is closed.")
+        if self._under_way >= CAPACITY:
+            raise StoreUnavailable("The record of sessions is overloaded.")
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(longest_s):
+                yield
+        except TimeoutError as error:
+            raise StoreUnavailable from error
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+
+def _seating(writes: Writes, seat: Seat, stale: Stale | None) -> tuple[Write, ...]:
+    """Give a connection a seat, in place of one that does not count any more."""
+    if stale is None:
+        return (writes.put_seat(seat, over=None),)
+    put = writes.put_seat(seat, over=stale.seat)
+    old = stale.seat
+    if not (old.present and old.role is Role.LISTENER) or old.session_id == seat.session_id:
+        return (put,)
+    if not stale.session_known:
+        return (put, writes.require_absent(old.session_id))
+    return (put, writes.remove_listener_of_over(old.session_id, old.target_language))
+
+
+def _resumable(old: Seat, handover: Handover, now_ms: int) -> bool:
+    """Whether the old seat is still there to be taken; a speaker's time is its session's."""
+    new = handover.seat
+    same = old.session_id == new.session_id and old.role is new.role
+    good = old.token_hash == handover.expected_hash
+    return same and good and (old.role is Role.SPEAKER or old.until_ms > now_ms)
+
+
+def _overtaken() -> StoreUnavailable:
+    return StoreUnavailable("Too many changes at once.")

@@ -1,0 +1,258 @@
+"""The conditional writes that operations are made of: values in, writes out.
+
+The condition of each says all that its operation relies on, so that a transaction of them can be decided upon
+with what was read before, and is refused as a whole when that no longer holds.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from session_svc.model import Controls, EndReason, Role, Seat, Session
+from session_svc.store.base import Handover
+from session_svc.store.dynamodb import rows
+from session_svc.store.dynamodb.calls import Write
+from session_svc.store.dynamodb.rows import ENDED, OPEN, Item, Value, flag, number, text
+from session_svc.store.dynamodb.tables import TableNames
+
+LIVE: Final = "#phase = :open AND #endsAt > :now"
+_ITS_SPEAKER: Final = f"{LIVE} AND #speakerPresent = :yes AND #speakerConnectionId = :connection"
+_CONSTANTS: Final[dict[str, Value]] = {
+    "open": text(OPEN),
+    "ended": text(ENDED),
+    "yes": flag(True),
+    "no": flag(False),
+    "one": number(1),
+    "zero": number(0),
+}
+_PLUS: Final = "#languages.#gained = if_not_exists(#languages.#gained, :zero) + :one"
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Writes to tables of these names at `now_ms`."""
+
+    tables: TableNames
+    now_ms: int
+
+    # --- seats
+
+    def put_seat(self, seat: Seat, *, over: Seat | None) -> Write:
+        """Add a seat where there is none, or over one that was read before."""
+        condition, values = _as_read(over)
+        return Write("Put", self.tables.connections, rows.seat_item(seat), condition, values)
+
+    def delete_seat(self, seat: Seat) -> Write:
+        """Remove a seat that was read before."""
+        return Write("Delete", self.tables.connections, connection_key(seat.connection_id), *_as_read(seat))
+
+    def update_seat(self, seat: Seat, update: str, **values: Value) -> Write:
+        """Change a seat that was read before."""
+        condition, as_read = _as_read(seat)
+        return Write(
+            "Update",
+            self.tables.connections,
+            connection_key(seat.connection_id),
+            condition,
+            {**as_read, **values},
+            update,
+        )
+
+    # --- sessions
+
+    def put_session(self, session: Session) -> Write:
+        """Add a session where there is none."""
+        absent = "attribute_not_exists(#sessionId)"
+        return Write("Put", self.tables.sessions, rows.session_item(session), absent)
+
+    def require_live(self, session_id: str) -> Write:
+        """Nothing but the condition that the session is live."""
+        return Write("ConditionCheck", self.tables.sessions, session_key(session_id), LIVE, self._values())
+
+    def require_absent(self, session_id: str) -> Write:
+        """Nothing but the condition that there is no such session."""
+        return Write(
+            "ConditionCheck",
+            self.tables.sessions,
+            session_key(session_id),
+            "attribute_not_exists(#sessionId)",
+        )
+
+    def add_listener(self, session_id: str, language: str, *, capacity: int) -> Write:
+        """Count one more in a live session that has room."""
+        return self._session(
+            session_id,
+            f"SET #listenerCount = #listenerCount + :one, {_PLUS}",
+            f"{LIVE} AND #listenerCount < :capacity",
+            {"capacity": number(capacity)},
+            gained=language,
+        )
+
+    def move_listener(self, session_id: str, old: str, new: str) -> Write:
+        """Count one in another language in a live session."""
+        return self._session(
+            session_id,
+            f"SET #languages.#lost = #languages.#lost - :one, {_PLUS}",
+            LIVE,
+            {},
+            lost=old,
+            gained=new,
+        )
+
+    def remove_listener(self, session_id: str, language: str) -> Write:
+        """Count one less in a live session."""
+        return self._remove_listeners(session_id, {language: 1}, LIVE)
+
+    def remove_listener_of_over(self, session_id: str, language: str) -> Write:
+        """Count one less in a session that is over."""
+        over = "attribute_exists(#sessionId) AND (#phase = :ended OR #endsAt <= :now)"
+        return self._remove_listeners(session_id, {language: 1}, over)
+
+    def give_up(self, session_id: str, seats: Sequence[Seat]) -> list[Write]:
+        """Remove listeners' seats that were read before from their session, live or over."""
+        present = Counter(seat.target_language for seat in seats if seat.present)
+        deletes = [self.delete_seat(seat) for seat in seats]
+        if not present:
+            return deletes
+        return [self._remove_listeners(session_id, present, "attribute_exists(#sessionId)"), *deletes]
+
+    def _remove_listeners(self, session_id: str, counts: Mapping[str, int], condition: str) -> Write:
+        changes = ["#listenerCount = #listenerCount - :all"]
+        values = {"all": number(sum(counts.values()))}
+        languages: dict[str, str] = {}
+        for place, (language, count) in enumerate(counts.items()):
+            changes.append(f"#languages.#lost{place} = #languages.#lost{place} - :count{place}")
+            values[f"count{place}"] = number(count)
+            languages[f"lost{place}"] = language
+        return self._session(session_id, f"SET {', '.join(changes)}", condition, values, **languages)
+
+    def start_grace(self, session: Session, until_ms: int) -> Write:
+        """The speaker of a live session is gone; it ends then, if not before."""
+        ends_at_ms = min(session.expires_at_ms, until_ms)
+        reason = EndReason.SPEAKER_DISCONNECTED if until_ms < session.expires_at_ms else EndReason.EXPIRED
+        return self._session(
+            session.session_id,
+            "SET #speakerPresent = :no, #endsAt = :ends, #endReason = :reason, #ttl = :ttl",
+            f"{_ITS_SPEAKER} AND #expiresAt = :expires",
+            {
+                "connection": text(session.speaker_connection_id),
+                "expires": number(session.expires_at_ms),
+                "ends": number(ends_at_ms),
+                "reason": text(reason),
+                "ttl": rows.ttl(ends_at_ms),
+            },
+        )
+
+    def renew_speaker(self, handover: Handover) -> Write:
+        """The session is this connection's until the new time."""
+        return self._session(
+            handover.seat.session_id,
+            "SET #speakerConnectionId = :connection, #speakerPresent = :yes, #expiresAt = :expires,"
+            " #endsAt = :expires, #endReason = :reason, #ttl = :ttl",
+            LIVE,
+            {
+                "connection": text(handover.seat.connection_id),
+                "expires": number(handover.expires_at_ms),
+                "reason": text(EndReason.EXPIRED),
+                "ttl": rows.ttl(handover.expires_at_ms),
+            },
+        )
+
+    def control(self, session_id: str, connection_id: str, controls: Controls) -> Write:
+        """Set the given controls if that changes any; at least one must be given."""
+        given: dict[str, Value] = {}
+        if controls.is_paused is not None:
+            given["isPaused"] = flag(controls.is_paused)
+        if controls.is_muted is not None:
+            given["isMuted"] = flag(controls.is_muted)
+        if controls.volume is not None:
+            given["volume"] = number(controls.volume)
+        settings = ", ".join(f"#{name} = :{name}" for name in given)
+        differences = " OR ".join(f"#{name} <> :{name}" for name in given)
+        return self._session(
+            session_id,
+            f"SET {settings}, #lastChangeAt = :now",
+            f"{_ITS_SPEAKER} AND ({differences})",
+            {"connection": text(connection_id), **given},
+        )
+
+    def end(self, session_id: str, connection_id: str, reason: str, *, by: str) -> Write:
+        """The speaker ends a live session."""
+        return self._session(
+            session_id,
+            "SET #phase = :ended, #endsAt = :now, #endReason = :reason, #endedBy = :by, #ttl = :ttl",
+            _ITS_SPEAKER,
+            {
+                "connection": text(connection_id),
+                "reason": text(reason),
+                "by": text(by),
+                "ttl": rows.ttl(self.now_ms),
+            },
+        )
+
+    def carry_out_end(self, session_id: str, *, by: str) -> Write:
+        """A session that is over by its time has ended."""
+        return self._session(
+            session_id,
+            "SET #phase = :ended, #endedBy = :by",
+            "#phase = :open AND #endsAt <= :now",
+            {"by": text(by)},
+        )
+
+    def forget(self, session: Session) -> Write:
+        """Remove a session that ended, was read before, and has no listeners any more."""
+        return Write(
+            "Delete",
+            self.tables.sessions,
+            session_key(session.session_id),
+            "#phase = :ended AND #endsAt = :ends AND #listenerCount = :zero",
+            {**_CONSTANTS, "ends": number(session.ends_at_ms)},
+        )
+
+    def _session(
+        self, session_id: str, update: str, condition: str, values: dict[str, Value], **aliases: str
+    ) -> Write:
+        return Write(
+            "Update",
+            self.tables.sessions,
+            session_key(session_id),
+            condition,
+            {**self._values(), **values},
+            update,
+            aliases,
+        )
+
+    def _values(self) -> dict[str, Value]:
+        return {**_CONSTANTS, "now": number(self.now_ms)}
+
+
+def session_key(session_id: str) -> Item:
+    """The key of a session's row."""
+    return {"sessionId": text(session_id)}
+
+
+def connection_key(connection_id: str) -> Item:
+    """The key of a seat's row."""
+    return {"connectionId": text(connection_id)}
+
+
+def _as_read(seat: Seat | None) -> tuple[str, dict[str, Value]]:
+    """The condition that a seat is still as it was read."""
+    if seat is None:
+        return "attribute_not_exists(#connectionId)", {}
+    condition = (
+        "#sessionId = :session AND #role = :role AND #tokenHash = :hash AND #present = :present"
+        " AND #untilAt = :until"
+    )
+    values: dict[str, Value] = {
+        "session": text(seat.session_id),
+        "role": text(seat.role),
+        "hash": {"B": seat.token_hash},
+        "present": flag(seat.present),
+        "until": number(seat.until_ms),
+    }
+    if seat.role is Role.LISTENER:
+        condition += " AND #targetLanguage = :language"
+        values["language"] = text(seat.target_language)
+    return condition, values
