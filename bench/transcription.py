@@ -1,12 +1,14 @@
 """Recognition of a folder of speech: word error rate, delays and CPU.
 
-    python -m bench.transcription --speech DIR [--streams 1 3] [--pace 1.0] [--language en] [--verbose]
+    python -m bench.transcription --speech DIR [--streams 1 3] [--pace 1.0] [--language en] [--minutes 5]
 
 DIR holds 16-bit mono WAV files and an index.json: a list of {"file", "language", "text"}. The service runs in
 this process and is spoken to over gRPC in chunks of 100 ms, so CPU is that of both sides.
 
 Delays are measured against the moment at which the sample in question was sent: `partial` and `commit` from
-the start of a segment's speech to its first text and its first stable word, `final` from its end.
+the start of an utterance (speech after a pause) to its first text and its first stable word, `final` from the
+end of each segment to its final result. With --minutes the samples of a language are joined to one talk of
+that length, and the final delays of each minute show whether the service keeps up.
 """
 
 import argparse
@@ -28,15 +30,17 @@ from transcription_svc.config import TranscriptionConfig
 from transcription_svc.service import create_service
 
 CHUNK_MS = 100
+UTTERANCE_PAUSE_MS = 250
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One file and what is said in it."""
+    """A sound and what is said in it."""
 
-    file: Path
+    name: str
     language: str
     text: str
+    sound: wav.Sound
 
 
 @dataclass(slots=True)
@@ -49,16 +53,35 @@ class Outcome:
     partial_s: list[float] = field(default_factory=list)
     commit_s: list[float] = field(default_factory=list)
     final_s: list[float] = field(default_factory=list)
+    by_minute: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Final delays by the minute of the talk."""
 
 
 def read_index(folder: Path, language: str | None) -> list[Sample]:
     """The samples of a folder, only those in `language` if given."""
     entries = json.loads((folder / "index.json").read_text())
     return [
-        Sample(folder / entry["file"], entry["language"], entry["text"])
+        Sample(entry["file"], entry["language"], entry["text"], wav.read(folder / entry["file"]))
         for entry in entries
         if language in (None, entry["language"])
     ]
+
+
+def joined(samples: Sequence[Sample], minutes: float) -> list[Sample]:
+    """One talk for each language and rate: its samples one after the other, again and again."""
+    kinds = sorted({(sample.language, sample.sound.sample_rate_hz) for sample in samples})
+    talks = []
+    for language, rate in kinds:
+        own = [s for s in samples if (s.language, s.sound.sample_rate_hz) == (language, rate)]
+        pause = pcm.silence(300, rate)
+        once = wav.Sound(b"".join(sample.sound.pcm + pause for sample in own), rate)
+        times = max(1, round(minutes * 60 / once.seconds))
+        text = " ".join(sample.text for sample in own)
+        whole = wav.Sound(once.pcm * times, rate)
+        talks.append(
+            Sample(f"{language}, {whole.seconds / 60:.1f} min", language, " ".join([text] * times), whole)
+        )
+    return talks
 
 
 async def transcribe(
@@ -98,6 +121,7 @@ async def transcribe(
     finals: list[str] = []
     started: set[int] = set()
     committed: set[int] = set()
+    last_end_ms = -UTTERANCE_PAUSE_MS
     async for response in stub.StreamingTranscribe(requests()):
         if response.WhichOneof("payload") != "result":
             continue
@@ -106,15 +130,18 @@ async def transcribe(
         def since(ms: int, now: float = now) -> float:
             return now - sent[min(ms // CHUNK_MS, len(sent) - 1)]
 
-        if result.segment not in started:
+        fresh = result.start_ms - last_end_ms >= UTTERANCE_PAUSE_MS
+        if fresh and result.segment not in started:
             started.add(result.segment)
             outcome.partial_s.append(since(result.start_ms))
-        if result.stable_text and result.segment not in committed:
+        if fresh and result.stable_text and result.segment not in committed:
             committed.add(result.segment)
             outcome.commit_s.append(since(result.start_ms))
         if result.is_final:
+            last_end_ms = result.end_ms
             finals.append(result.text)
             outcome.final_s.append(since(result.end_ms))
+            outcome.by_minute[result.end_ms // 60_000].append(since(result.end_ms))
         if verbose:
             mark = "F" if result.is_final else "."
             print(
@@ -146,6 +173,8 @@ def report(label: str, outcomes: Sequence[Outcome], cpu_s: float) -> None:
 async def measure(arguments: argparse.Namespace) -> None:
     """Run every sample with each number of simultaneous streams."""
     samples = read_index(arguments.speech, arguments.language)
+    if arguments.minutes:
+        samples = joined(samples, arguments.minutes)
     config = TranscriptionConfig(
         transcription_bind="127.0.0.1:0", transcription_max_streams=max(arguments.streams)
     )
@@ -160,12 +189,11 @@ async def measure(arguments: argparse.Namespace) -> None:
             everything: list[Outcome] = []
             cpu_before = time.process_time()
             for sample in samples:
-                sound = wav.read(sample.file)
                 outcomes = await asyncio.gather(
                     *(
                         transcribe(
                             stub,
-                            sound,
+                            sample.sound,
                             sample.language,
                             pace=arguments.pace,
                             tail_ms=arguments.tail_ms,
@@ -178,10 +206,15 @@ async def measure(arguments: argparse.Namespace) -> None:
                 errors[sample.language] += rates
                 everything += outcomes
                 print(
-                    f"{sample.file.name:36} WER {' '.join(f'{rate:.3f}' for rate in rates)} "
+                    f"{sample.name:36} WER {' '.join(f'{rate:.3f}' for rate in rates)} "
                     f"segments {outcomes[0].segments}",
                     flush=True,
                 )
+                for minute in sorted(outcomes[0].by_minute) if arguments.minutes else ():
+                    delays = [value for outcome in outcomes for value in outcome.by_minute[minute]]
+                    print(
+                        f"  minute {minute + 1}: final p50 {statistics.median(delays):.2f} max {max(delays):.2f}"
+                    )
                 if arguments.verbose:
                     print("   ", outcomes[0].text)
             for language, found in sorted(errors.items()):
@@ -197,6 +230,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=1.0, help="times real time; 0: as fast as possible")
     parser.add_argument("--tail-ms", type=int, default=1500, help="silence after each file")
     parser.add_argument("--language")
+    parser.add_argument("--minutes", type=float, default=0, help="join the samples to talks of this length")
     parser.add_argument("--verbose", action="store_true")
     asyncio.run(measure(parser.parse_args()))
 
