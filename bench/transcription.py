@@ -212,9 +212,8 @@ async def measure(arguments: argparse.Namespace) -> None:
                 )
                 for minute in sorted(outcomes[0].by_minute) if arguments.minutes else ():
                     delays = [value for outcome in outcomes for value in outcome.by_minute[minute]]
-                    print(
-                        f"  minute {minute + 1}: final p50 {statistics.median(delays):.2f} max {max(delays):.2f}"
-                    )
+                    middle, most = statistics.median(delays), max(delays)
+                    print(f"  minute {minute + 1}: final p50 {middle:.2f} max {most:.2f}")
                 if arguments.verbose:
                     print("   ", outcomes[0].text)
             for language, found in sorted(errors.items()):
