@@ -65,9 +65,15 @@ class Client:
         """Send, and wait for the error."""
         return await self.ask("error", **fields)
 
-    async def until(self, kind: str, *, where: Callable[[Message], bool] = lambda _: True) -> Message:
+    async def until(
+        self,
+        kind: str,
+        *,
+        where: Callable[[Message], bool] = lambda _: True,
+        patience_s: float = PATIENCE_S,
+    ) -> Message:
         """The next message of that type, after those that `until` found before."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             while True:
                 while self._cursor < len(self.seen):
                     message = self.seen[self._cursor]
