@@ -1,12 +1,14 @@
 """What every connection of a gateway works with, and the two small answers that need no role."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelcast import languages
 from babelcast.auth.verifier import TokenVerifier
 from babelcast.bus.base import Bus
-from babelcast.errors import UnsupportedLanguage
+from babelcast.errors import BabelcastError, UnsupportedLanguage
 from gateway.config import GatewayConfig
 from gateway.fanout import Hub
 from gateway.rooms import Rooms
@@ -15,9 +17,13 @@ from gateway.streams import Stations
 
 LANGUAGES_FRESH_S = 15.0
 
+log = logging.getLogger(__name__)
+
 
 class Languages:
-    """What can be spoken and heard, asked of the services at most every LANGUAGES_FRESH_S."""
+    """What can be spoken and heard, asked of the services at most every LANGUAGES_FRESH_S; while they cannot
+    be asked, what they said last.
+    """
 
     def __init__(self, stations: Stations, *, clock: Callable[[], float]) -> None:
         self._stations = stations
@@ -25,6 +31,7 @@ class Languages:
         self._sources: Sequence[str] = ()
         self._targets: Mapping[str, Sequence[str]] = {}
         self._until_s = float("-inf")
+        self._asking = asyncio.Lock()
 
     async def sources(self) -> Sequence[str]:
         """What can be spoken. Raises: ServiceUnavailable."""
@@ -56,13 +63,19 @@ class Languages:
         return code
 
     async def _refresh(self) -> None:
-        now = self._clock()
-        if now < self._until_s:
-            return
-        sources = await self._stations.source_languages()
-        self._targets = await self._stations.target_languages()
-        self._sources = sources
-        self._until_s = now + LANGUAGES_FRESH_S
+        async with self._asking:  # whoever waited here finds what the one before was told
+            if self._clock() < self._until_s:
+                return
+            try:
+                sources = await self._stations.source_languages()
+                self._targets = await self._stations.target_languages()
+            except BabelcastError as error:
+                if not self._sources:
+                    raise
+                log.warning("languages cannot be asked for", extra={"code": error.code})
+            else:
+                self._sources = sources
+            self._until_s = self._clock() + LANGUAGES_FRESH_S
 
 
 @dataclass(frozen=True, slots=True)
