@@ -175,11 +175,15 @@ class ScriptedTranslation(mt_rpc.TranslationServiceServicer):
         self.segments: list[mt.Segment] = []
         self.expected: list[list[str]] = []
         self.open_streams = 0
-        self._cut = asyncio.Event()
+        self._interruptions: asyncio.Queue[mt.StreamingTranslateResponse | None] = asyncio.Queue()
 
     def cut(self) -> None:
-        """Break all streams that are open."""
-        self._cut.set()
+        """Break the stream that is open."""
+        self._interruptions.put_nowait(None)
+
+    def say(self, response: mt.StreamingTranslateResponse) -> None:
+        """Answer something out of the script."""
+        self._interruptions.put_nowait(response)
 
     def asked(self, language: str, *, final: bool = True) -> list[int]:
         """The segments that a language was asked for."""
@@ -200,25 +204,28 @@ class ScriptedTranslation(mt_rpc.TranslationServiceServicer):
         if self.script.refusals:
             raise self.script.refusals.pop(0)
         self.configs.append(first.config)
-        self._cut = asyncio.Event()
-        cut = asyncio.create_task(self._cut.wait())
+        self._interruptions = asyncio.Queue()
         self.open_streams += 1
         yield mt.StreamingTranslateResponse(started=mt.StreamStarted())
+        interruption = asyncio.ensure_future(self._interruptions.get())
+        following = asyncio.ensure_future(anext(requests, None))
         try:
             while True:
-                following = asyncio.ensure_future(anext(requests, None))
-                await asyncio.wait([following, cut], return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    following.cancel()
-                    return
+                await asyncio.wait([following, interruption], return_when=asyncio.FIRST_COMPLETED)
+                if interruption.done():
+                    answer = interruption.result()
+                    if answer is None:
+                        return
+                    yield answer
+                    interruption = asyncio.ensure_future(self._interruptions.get())
+                    continue
                 request = following.result()
                 if request is None:
                     return
                 if request.HasField("end"):
                     yield mt.StreamingTranslateResponse(ended=mt.StreamEnded())
                     return
-                if request.HasField("expected"):
-                    continue
+                following = asyncio.ensure_future(anext(requests, None))
                 if request.HasField("expected"):
                     self.expected.append(list(request.expected.languages))
                     continue
@@ -229,7 +236,8 @@ class ScriptedTranslation(mt_rpc.TranslationServiceServicer):
                     yield answer
         finally:
             self.open_streams -= 1
-            cut.cancel()
+            interruption.cancel()
+            following.cancel()
 
     async def ListLanguages(  # noqa: N802 - named by the contract
         self,

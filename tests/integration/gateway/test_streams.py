@@ -224,6 +224,36 @@ async def test_a_failing_language_hurts_nobody_else(
     assert numbers(spanish) == [1, 2, 3, 4, 5]
 
 
+async def test_a_failure_of_what_was_corrected_since(stage: Stage) -> None:
+    """The correction is still shown and spoken, though the words before it could not be translated."""
+    talk = await stage.talk()
+    listener = await stage.listener(talk)
+    stage.translation.script.hanging = {"es"}
+    talk.hearing.final(0, "God morning.")
+    await eventually(lambda: stage.translation.asked("es") == [0])
+    await talk.speaker.ask("transcript", action="editTranscript", segmentId="0", text="Good morning.")
+    await eventually(lambda: stage.translation.asked("es") == [0, 0])
+    before, after = stage.translation.segments
+    failure = mt.Failure(
+        segment=0,
+        revision=before.revision,
+        language="es",
+        component=mt.COMPONENT_TRANSLATION,
+        is_final=True,
+    )
+    stage.translation.say(mt.StreamingTranslateResponse(failure=failure))
+    translation = mt.Translation(
+        segment=0, revision=after.revision, language="es", text="Buenos días.", is_final=True
+    )
+    stage.translation.say(mt.StreamingTranslateResponse(translation=translation))
+    caption = await listener.until("caption")
+    assert (caption["text"], caption["sourceText"]) == ("Buenos días.", "Good morning.")
+    speech = mt.Speech(segment=0, language="es", pcm=CHUNK, sample_rate_hz=16_000, duration_ms=100)
+    stage.translation.say(mt.StreamingTranslateResponse(speech=speech))
+    assert (await listener.until("translatedAudio"))["transcript"] == "Buenos días."
+    assert len(listener.all("caption")) == 1
+
+
 async def test_a_hanging_language_does_not_hold_others_up(stage: Stage) -> None:
     """While one language gets no answers, the others are served sentence after sentence."""
     talk = await stage.talk()
@@ -314,9 +344,11 @@ async def test_a_pipeline_that_fails_is_made_anew(stage: Stage, monkeypatch: pyt
     """A fault of ours closes the speaker's connection with 1011; with the resume token the talk goes on."""
     talk = await stage.talk()
     listener = await stage.listener(talk)
+    talk.hearing.final(0, "Before.")
+    await spoken(listener, 0)
     with monkeypatch.context() as patched:
         patched.setattr("gateway.sentences.OpenSegment.show", lambda *_: 1 / 0)
-        talk.hearing.final(0, "Boom.")
+        talk.hearing.final(1, "Boom.")
         assert (await talk.speaker.closed())[0] == 1011
     client = await stage.client()
     await client.ask(
@@ -327,4 +359,4 @@ async def test_a_pipeline_that_fails_is_made_anew(stage: Stage, monkeypatch: pyt
     )
     hearing = await stage.transcription.opened()
     hearing.final(0, "Again.")
-    assert (await spoken(listener, 0))["sequenceNumber"] == 1
+    assert (await spoken(listener, 0))["sequenceNumber"] == 2

@@ -126,6 +126,7 @@ class BrokenBus(InProcessBus):
     def __init__(self) -> None:
         super().__init__(retention_s=60, clock=lambda: 0.0)
         self.refuse = 0
+        self.publish_before_history: list[event.Broadcast] = []
         self.publish_during_history: list[event.Broadcast] = []
 
     async def subscribe(self, topic: Topic) -> Subscription:
@@ -135,6 +136,8 @@ class BrokenBus(InProcessBus):
         return await super().subscribe(topic)
 
     async def history(self, topic: Topic, *, after_sequence: int) -> Sequence[event.Broadcast]:
+        while self.publish_before_history:
+            await self.publish(topic, self.publish_before_history.pop(0))
         kept = await super().history(topic, after_sequence=after_sequence)
         while self.publish_during_history:
             await self.publish(topic, self.publish_during_history.pop(0))
@@ -175,6 +178,25 @@ async def test_a_subscription_that_is_lost_is_opened_again(monkeypatch: pytest.M
     await hub.aclose()
 
 
+async def test_what_is_in_the_history_and_the_subscription_comes_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a restart of the relay both hold what was published in between."""
+    monkeypatch.setattr("babelcast.bus.in_process.QUEUE_CAPACITY", 2)
+    channel = BrokenBus()
+    hub = hub_on(channel)
+    listener, frames = seat()
+    await hub.attach(TOPIC, listener, greet=greet)
+    for number in range(1, 6):
+        await channel.publish(TOPIC, voice(number))
+    channel.publish_before_history = [voice(6), voice(7)]
+    await frames.until(7)
+    await channel.publish(TOPIC, voice(8))
+    await frames.until(8)
+    assert frames.numbers == list(range(1, 9))
+    await hub.aclose()
+
+
 async def test_what_is_published_while_the_history_is_read_is_not_lost() -> None:
     """A listener who resumes gets it once, though it was in neither."""
     channel = BrokenBus()
@@ -205,12 +227,17 @@ async def test_an_attach_that_is_cancelled_leaves_nothing() -> None:
 
 async def test_a_join_and_a_leave_at_once() -> None:
     """The last one to leave does not take the relay from one who is just coming."""
-    channel = bus()
+    channel = BrokenBus()
     hub = hub_on(channel)
     old, _ = seat()
     new, frames = seat()
     await hub.attach(TOPIC, old, greet=greet)
-    await asyncio.gather(hub.attach(TOPIC, new, greet=greet, after_sequence=0), hub.detach(TOPIC, old))
+    channel.publish_during_history = [caption(0)]
+    joining = asyncio.create_task(hub.attach(TOPIC, new, greet=greet, after_sequence=0))
+    await asyncio.sleep(0)
+    assert not joining.done()
+    await hub.detach(TOPIC, old)
+    await joining
     await channel.publish(TOPIC, voice(1))
     await frames.until(1)
     await hub.aclose()
