@@ -1,16 +1,23 @@
 """What every session store must do; each is run against the whole suite."""
 
 import asyncio
+import secrets
+import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import count, pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from babelcast.errors import ServiceUnavailable
+from session_svc import ids
+from session_svc.config import SessionConfig, policy
 from session_svc.events import Hub
 from session_svc.model import (
     Audience,
@@ -23,11 +30,15 @@ from session_svc.model import (
     Seat,
     Session,
     Settings,
+    Snapshot,
 )
 from session_svc.publishing import PublishingStore
 from session_svc.quotas import Quota
+from session_svc.sessions import Chance, Sessions
 from session_svc.store.base import CodeTaken, Handover, Refused, SessionStore, StoreUnavailable
+from session_svc.store.committer import Committer
 from session_svc.store.dynamodb import DynamoDbStore
+from session_svc.store.dynamodb.calls import Calls, Client
 from session_svc.store.dynamodb.client import open_client
 from session_svc.store.dynamodb.provisioning import Provisioning
 from session_svc.store.dynamodb.tables import TableNames, tables
@@ -37,6 +48,7 @@ from session_svc.store.sqlite import SqliteStore
 NOW = 4_000_000_000_000
 HOUR = 3_600_000
 CODE = "golden-eagle-427"
+DYNAMODB_EXAMPLES = 12
 
 
 class Place(Protocol):
@@ -60,13 +72,14 @@ class File:
 
 @dataclass(frozen=True)
 class DynamoDb:
-    """Tables in DynamoDB Local."""
+    """Tables in DynamoDB Local; the stores share a client, since making one takes longer than most tests."""
 
     names: TableNames
+    client: Client
 
     async def open(self) -> SessionStore:
         """See Place."""
-        return await DynamoDbStore.open(self.names, clock=lambda: NOW)
+        return DynamoDbStore(Calls(self.client), self.names, clock=lambda: NOW)
 
 
 @dataclass(frozen=True)
@@ -80,19 +93,36 @@ class Published:
         return PublishingStore(await self.place.open(), Hub())
 
 
-PLACES = ["sqlite", "sqlite, published", "dynamodb", "dynamodb, published"]
+PLACES = ["sqlite", "sqlite, published", "dynamodb"]
 
 
 @pytest.fixture(params=PLACES)
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """Each kind of place, empty."""
     kind, _, published = request.param.partition(", ")
-    made: Place = File(tmp_path)
-    if kind == "dynamodb":
-        names = request.getfixturevalue("dynamodb")
-        await make_tables(names)
-        made = DynamoDb(names)
-    return Published(made) if published else made
+    async with place_of(kind, tmp_path, request) as made:
+        yield Published(made) if published else made
+
+
+@asynccontextmanager
+async def place_of(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """A place of that kind, empty."""
+    if kind == "sqlite":
+        yield File(tmp_path)
+        return
+    async with empty_tables(request.getfixturevalue("dynamodb")) as made:
+        yield made
+
+
+@asynccontextmanager
+async def empty_tables(names: TableNames) -> AsyncIterator[DynamoDb]:
+    """Tables with these names, just made."""
+    client, close = await open_client("eu-west-1")
+    try:
+        await asyncio.gather(*(Provisioning(client, {}).create(table) for table in tables(names)))
+        yield DynamoDb(names, client)
+    finally:
+        await close()
 
 
 @pytest.fixture
@@ -110,14 +140,6 @@ async def replicas(place: Place) -> AsyncIterator[Sequence[SessionStore]]:
     yield made
     for one in made:
         await one.aclose()
-
-
-async def make_tables(names: TableNames) -> None:
-    """The tables, empty."""
-    client, close = await open_client("eu-west-1")
-    for table in tables(names):
-        await Provisioning(client, {}).create(table)
-    await close()
 
 
 def session(code: str = CODE, connection_id: str = "speaker") -> Session:
@@ -223,6 +245,38 @@ async def test_capacity_under_concurrency(store: SessionStore) -> None:
     assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 150
     assert await audience(store) == Audience({"es": 50})
     assert await audience(store, other) == Audience({"es": 20})
+
+
+async def test_capacity_across_replicas(replicas: Sequence[SessionStore]) -> None:
+    """200 concurrent joins through four stores with a cap of 50 admit exactly 50, and none fails."""
+    first, *_ = replicas
+    await first.create(session(), speaker(), now_ms=NOW)
+    outcomes = await asyncio.gather(
+        *(replicas[i % 4].join(listener(f"c{i}"), capacity=50, now_ms=NOW) for i in range(200)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 150
+    assert sum(isinstance(outcome, Snapshot) for outcome in outcomes) == 50
+    assert await audience(first) == Audience({"es": 50})
+    seats = [await first.seat(f"c{i}") for i in range(200)]
+    assert sum(seat is not None for seat in seats) == 50
+
+
+async def test_changes_across_replicas(replicas: Sequence[SessionStore]) -> None:
+    """Who joins, moves and leaves through different stores at once is counted where they are in the end."""
+    first, *_ = replicas
+    await first.create(session(), speaker(), now_ms=NOW)
+
+    async def visit(number: int) -> None:
+        connection = f"c{number}"
+        await replicas[number % 4].join(listener(connection), capacity=500, now_ms=NOW)
+        if number % 2:
+            await replicas[(number + 1) % 4].change_language(connection, "fr", now_ms=NOW)
+        if number % 3 == 0:
+            await asyncio.gather(*(leave(replica, connection) for replica in replicas))
+
+    await asyncio.gather(*(visit(number) for number in range(24)))
+    assert await audience(first) == Audience({"es": 8, "fr": 8})
 
 
 async def test_a_join_needs_a_live_session(store: SessionStore) -> None:
@@ -482,6 +536,81 @@ async def test_quotas_under_concurrency(store: SessionStore) -> None:
     assert sum(verdict.granted for verdict in verdicts) == 30
 
 
+async def test_quotas_across_replicas(replicas: Sequence[SessionStore]) -> None:
+    """A quota is shared by all stores; after a pause it is full again, for all of them."""
+    quota = Quota(30, 60_000)
+    for now_ms in (NOW, NOW + HOUR):
+        verdicts = await asyncio.gather(
+            *(replicas[i % 4].take("k", quota, now_ms=now_ms) for i in range(100))
+        )
+        assert sum(verdict.granted for verdict in verdicts) == 30
+        assert {verdict.retry_after_s for verdict in verdicts if not verdict.granted} == {2.0}
+
+
+async def test_a_quota_and_a_clock_that_goes_back(store: SessionStore) -> None:
+    """A bucket filled in the future counts as empty, and is full again after one window."""
+    quota = Quota(30, 60_000)
+    await store.take("k", quota, now_ms=NOW + HOUR)
+    refused = await store.take("k", quota, now_ms=NOW)
+    assert (refused.granted, refused.retry_after_s) == (False, 2.0)
+    assert (await store.take("k", quota, now_ms=NOW + 2_000)).granted
+
+
+async def test_a_repeated_request_makes_one_session(replicas: Sequence[SessionStore]) -> None:
+    """A creation that is asked for again and again, also through other replicas, gets the same session."""
+    everybody = [
+        Sessions(
+            replica,
+            policy(SessionConfig()),
+            words=ids.load_words(),
+            now_ms=lambda: NOW,
+            chance=Chance(secrets.randbelow, secrets.token_bytes, address_key=b"k"),
+        )
+        for replica in replicas
+    ]
+    granted = await asyncio.gather(
+        *(
+            everybody[i % 4].create(
+                Settings(source_language="en"), request_id="r1", speaker_id="anna", connection_id="c1"
+            )
+            for i in range(12)
+        )
+    )
+    assert len({one.snapshot.session.session_id for one in granted}) == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "dynamodb"])
+async def test_changes_are_told_in_their_order(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The last audience that watchers hear of is the one there is."""
+    hub = Hub()
+    async with place_of(kind, tmp_path, request) as place:
+        await tell_changes(PublishingStore(await place.open(), hub), hub)
+
+
+async def tell_changes(store: SessionStore, hub: Hub) -> None:
+    """Come and go, and compare what is told."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    with hub.watch() as watch:
+        async with asyncio.TaskGroup() as group:
+            for number in range(40):
+                group.create_task(store.join(listener(f"c{number}"), capacity=500, now_ms=NOW))
+                if number % 2:
+                    group.create_task(leave(store, f"c{number - 1}"))
+            group.create_task(store.sweep(now_ms=NOW, forget_before_ms=0))
+        await store.sweep(now_ms=NOW + HOUR, forget_before_ms=0)
+        hub.close()
+        heard = []
+        with pytest.raises(ServiceUnavailable):
+            async for event in watch:
+                assert isinstance(event.change, Audience)
+                heard.append(event.change.listener_count)
+    assert heard[-1] == 0
+    assert all(abs(after - before) == 1 for before, after in pairwise(heard[:-1]))
+    await store.aclose()
+
+
 async def test_a_closed_store(store: SessionStore) -> None:
     """A store that is closed says so, and may be closed twice."""
     await store.aclose()
@@ -505,59 +634,208 @@ async def test_reopening(place: Place) -> None:
     await second.aclose()
 
 
-@given(
-    steps=st.lists(
-        st.tuples(
-            st.sampled_from(["join", "leave", "language", "resume"]),
-            st.integers(0, 5),
-            st.sampled_from(["es", "fr"]),
-        ),
-        max_size=40,
+class Crash(sqlite3.OperationalError):
+    """The process is gone."""
+
+
+@dataclass
+class Fuse:
+    """Blows after so many steps of a store, and stays so: as if its process had ended there."""
+
+    steps: int
+
+    def burn(self) -> None:
+        """Note one step.
+
+        Raises: Crash.
+        """
+        self.steps -= 1
+        if self.steps < 0:
+            raise Crash
+
+
+class MortalConnection(sqlite3.Connection):
+    """A connection to the file that does nothing any more once its fuse is blown."""
+
+    fuse: Fuse
+
+    def execute(self, *arguments: Any, **options: Any) -> sqlite3.Cursor:
+        """See sqlite3."""
+        self.fuse.burn()
+        return super().execute(*arguments, **options)
+
+
+class MortalFile:
+    """An SQLite file whose store ends in the midst of a transaction."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "sessions.sqlite3"
+
+    async def open(self, fuse: Fuse) -> SessionStore:
+        """A store that lives as long as its fuse."""
+        made = await SqliteStore.open(self._path)
+        await made.aclose()
+
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(self._path, isolation_level=None, factory=MortalConnection)
+            connection.row_factory = sqlite3.Row
+            connection.fuse = fuse
+            return connection
+
+        committer = Committer(connect)
+        await committer.start()
+        return SqliteStore(committer)
+
+
+class MortalClient:
+    """Passes calls on; the fuse may blow before one is sent, or when it is done and not yet known."""
+
+    def __init__(self, client: Client, fuse: Fuse) -> None:
+        self._client = client
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        async def call(**parameters: object) -> object:
+            self._fuse.burn()
+            done = await getattr(self._client, name)(**parameters)
+            self._fuse.burn()
+            return done
+
+        return call
+
+
+@dataclass(frozen=True)
+class MortalTables:
+    """Tables whose stores end between two calls, or between a call and its answer."""
+
+    place: DynamoDb
+
+    async def open(self, fuse: Fuse) -> SessionStore:
+        """A store that lives as long as its fuse."""
+        client = cast(Client, MortalClient(self.place.client, fuse))
+        return DynamoDbStore(Calls(client), self.place.names, clock=lambda: NOW)
+
+
+Mortal = MortalFile | MortalTables
+Step = tuple[str, int, str, int]
+CONNECTIONS = 6
+CAP = 3
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["join", "leave", "language", "resume", "end", "sweep", "forget"]),
+        st.integers(0, CONNECTIONS - 1),
+        st.sampled_from(["es", "fr"]),
+        st.integers(0, 1),
     ),
-    batch=st.integers(1, 8),
+    max_size=30,
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_counts_never_drift(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]], batch: int
-) -> None:
-    """However joins, leaves, moves and returns interleave, the count is the seats, within the cap."""
+FUSES = st.lists(st.integers(0, 120), max_size=3)
 
-    async def play(store: SessionStore) -> None:
-        await store.create(session(), speaker(), now_ms=NOW)
 
-        async def step(action: str, number: int, language: str) -> None:
-            connection = f"c{number}"
-            try:
-                match action:
-                    case "join":
-                        await store.join(listener(connection, language), capacity=3, now_ms=NOW)
-                    case "leave":
-                        await leave(store, connection)
-                    case "language":
-                        await store.change_language(connection, language, now_ms=NOW)
-                    case _:
-                        target = f"c{(number + 1) % 6}"
-                        seat = await store.seat(connection)
-                        if seat is not None:
-                            await store.hand_over(
-                                handover(seat, target, seat.token_hash, capacity=3), now_ms=NOW
-                            )
-            except Refused:
-                pass
+@dataclass(frozen=True)
+class Game:
+    """Two sessions and six connections, named so that no other game has them."""
 
+    name: str
+
+    def code(self, number: int) -> str:
+        """A session."""
+        return f"{self.name}-{number}"
+
+    def connection(self, number: int) -> str:
+        """A listener."""
+        return f"{self.name}-c{number % CONNECTIONS}"
+
+    async def begin(self, store: SessionStore) -> None:
+        """Make the sessions."""
+        for number in (0, 1):
+            code = self.code(number)
+            await store.create(session(code, code), speaker(code, code), now_ms=NOW)
+
+    async def step(self, store: SessionStore, step: Step) -> None:
+        """Try something; it may be refused, and the store may end in the midst of it."""
+        with suppress(Refused, StoreUnavailable, Crash):
+            await self._step(store, step)
+
+    async def _step(self, store: SessionStore, step: Step) -> None:
+        action, number, language, which = step
+        connection, code = self.connection(number), self.code(which)
+        match action:
+            case "join":
+                await store.join(listener(connection, language, code), capacity=CAP, now_ms=NOW)
+            case "leave":
+                await leave(store, connection)
+            case "language":
+                await store.change_language(connection, language, now_ms=NOW)
+            case "end" if number == 0:
+                await store.end(code, code, "bye", now_ms=NOW)
+            case "sweep" if number == 0:
+                await store.sweep(now_ms=NOW + HOUR, forget_before_ms=0)
+            case "forget" if number == 0:
+                await store.sweep(now_ms=NOW, forget_before_ms=NOW + 1)
+            case "resume":
+                seat = await store.seat(connection)
+                if seat is not None:
+                    passing = handover(seat, self.connection(number + 1), seat.token_hash, capacity=CAP)
+                    if which:
+                        passing = replace(passing, seat=replace(passing.seat, target_language=language))
+                    await store.hand_over(passing, now_ms=NOW)
+
+    async def check(self, store: SessionStore) -> None:
+        """Counters are the rows, within the cap; who has no session counts nowhere."""
+        seats = [await store.seat(self.connection(number)) for number in range(CONNECTIONS)]
+        for number in (0, 1):
+            code = self.code(number)
+            there = [seat for seat in seats if seat is not None and seat.session_id == code]
+            found = await store.find(code)
+            if found is None:
+                assert not there
+                continue
+            held = Counter(seat.target_language for seat in there if seat.present)
+            assert found.audience == Audience(dict(held))
+            assert found.audience.listener_count <= CAP
+
+    async def play(self, place: Mortal, steps: Sequence[Step], fuses: Sequence[int], batch: int) -> None:
+        """Take the steps, some at once; when the store's fuse blows, look, and go on with another store."""
+        lives = [Fuse(steps) for steps in fuses]
+        observer = await place.open(Fuse(1_000_000))
+        await self.begin(observer)
+        fuse = lives.pop() if lives else Fuse(1_000_000)
+        store = await place.open(fuse)
         for start in range(0, len(steps), batch):
-            await asyncio.gather(*(step(*chosen) for chosen in steps[start : start + batch]))
-            seats = [await store.seat(f"c{number}") for number in range(6)]
-            held = Counter(seat.target_language for seat in seats if seat is not None and seat.present)
-            counted = await audience(store)
-            assert counted == Audience(dict(held))
-            assert counted.listener_count <= 3
+            await asyncio.gather(*(self.step(store, step) for step in steps[start : start + batch]))
+            if fuse.steps < 0:
+                await store.aclose()  # as its end would, this lets go of the file
+            await self.check(observer)
+            if fuse.steps < 0:
+                fuse = lives.pop() if lives else Fuse(1_000_000)
+                store = await place.open(fuse)
+        await store.aclose()
+        await observer.aclose()
 
-    async def run() -> None:
-        store = await File(tmp_path_factory.mktemp("store")).open()
-        try:
-            await play(store)
-        finally:
-            await store.aclose()
 
-    asyncio.run(run())
+@given(steps=STEPS, fuses=FUSES, batch=st.integers(1, 8))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_counters_never_drift(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[Step], fuses: list[int], batch: int
+) -> None:
+    """However steps interleave, and wherever a process ends, the counters are the rows (SQLite)."""
+    place = MortalFile(tmp_path_factory.mktemp("store"))
+    asyncio.run(Game("talk").play(place, steps, fuses, batch))
+
+
+def test_counters_never_drift_in_dynamodb(dynamodb: TableNames) -> None:
+    """However steps interleave, and wherever a process ends, the counters are the rows (DynamoDB)."""
+    numbers = count()
+
+    @given(steps=STEPS, fuses=FUSES, batch=st.integers(1, 8))
+    @settings(max_examples=DYNAMODB_EXAMPLES)
+    def play(steps: list[Step], fuses: list[int], batch: int) -> None:
+        runner.run(Game(f"talk{next(numbers)}").play(MortalTables(place), steps, fuses, batch))
+
+    with asyncio.Runner() as runner:
+        opened = empty_tables(dynamodb)
+        place = runner.run(opened.__aenter__())
+        play()
+        runner.run(opened.__aexit__(None, None, None))
