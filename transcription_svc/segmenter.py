@@ -33,11 +33,13 @@ class SegmentPolicy:
 
     preroll_ms: int = 300
     """Audio before the first voiced frame that is decoded with it; soft sounds begin words."""
-    first_partial_ms: int = 500
+    first_partial_ms: int = 300
     """Speech before the first partial result."""
-    second_partial_ms: int = 400
-    """Between the first and the second, so that words can be committed soon."""
-    partial_ms: int = 700
+    eager_partial_ms: int = 300
+    """Between partial results until words are committed, so that there is something to show soon."""
+    eager_partials: int = 4
+    """So many partial results of a segment come so soon."""
+    partial_ms: int = 500
     """Between partial results from then on."""
     hold_ms: int = 100
     """Pause after which no partial result is started: the end may be near."""
@@ -218,8 +220,7 @@ class Segmenter:
             if self._voiced_end > task.end:
                 segment.closing = None  # speech went on too soon: one more partial hypothesis
         segment.partials += 1
-        wait_ms = self._policy.second_partial_ms if segment.partials == 1 else self.partial_ms
-        segment.next_partial = task.end + int(wait_ms * _MS)
+        segment.next_partial = task.end + int(self.partial_ms * _MS)
         if task.end < self._cut_at(segment):
             segment.next_partial = min(segment.next_partial, self._cut_at(segment))
         if not words:
@@ -239,10 +240,12 @@ class Segmenter:
         cut = self._cut_after(task, hypothesis, samples, sentence=sentence, repeated=repeated)
         if sentence and sentence != segment.sentence:
             # a second look soon decides whether the sentence has really ended
-            soon = task.end + self._policy.second_partial_ms * _MS
+            soon = task.end + self._policy.eager_partial_ms * _MS
             segment.next_partial = min(segment.next_partial, soon)
         segment.sentence = sentence
         segment.stuck = repeated
+        if not stabilizer.committed and segment.partials < self._policy.eager_partials:
+            segment.next_partial = task.end + self._policy.eager_partial_ms * _MS
         if not sentence and ends_text(words[-1]) and task.kind is TaskKind.CLOSING:
             segment.sentence = len(stabilizer.words)
         if cut:

@@ -89,10 +89,10 @@ def say(
 
 
 def test_first_words_come_early_and_are_committed_soon() -> None:
-    """The first partial result comes 0.5 s after speech starts, the first stable words 0.4 s later."""
-    talk = Talk(say("and so my fellow Americans ask")).play(1.1)
+    """The first partial result comes 0.3 s after speech starts, the first stable words 0.3 s later."""
+    talk = Talk(say("and so my fellow Americans ask")).play(0.9)
     assert [(result.text, result.is_final) for result in talk.results] == [("And", False)]
-    talk.play(1.5)
+    talk.play(1.2)
     assert talk.results[-1].stable_text == "And"
     assert talk.results[-1].revision == 1
 
