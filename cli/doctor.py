@@ -115,7 +115,9 @@ def recognition(patient: Patient) -> Iterator[Finding]:
         config = load(TranscriptionConfig, patient.environ)
         model = find_model(model_dir=config.model_path, data_dir=patient.data_dir, download=False)
     except (BabelcastError, ConfigError, OSError) as error:
-        yield Finding(check, Verdict.FAIL, outcome.describe(error), f"{SETUP}, or name one with MODEL_DIR")
+        yield Finding(
+            check, Verdict.FAIL, outcome.describe(error), f"{SETUP}, or name one with TRANSCRIPTION_MODEL"
+        )
         return
     digest = hashlib.sha256(model.files["model.bin"]).hexdigest()
     yield Finding(check, Verdict.OK, f"{model.name}, sha256 {digest[:12]}…")

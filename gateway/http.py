@@ -1,5 +1,6 @@
 """Plain HTTP on the WebSocket's port: health, the local issuer's keys, and where to go from here. Pure."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,6 +17,12 @@ Listen:  babelcast listen CODE --to es
 Speak:   babelcast speak talk.wav --from en
 Or open a WebSocket here and send JSON.
 """
+
+INVITATION = """You are invited to listen to {code}.
+
+    babelcast listen {code} --to es
+"""
+_SESSION = re.compile(r"/[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class Site:
         match path:
             case "/":
                 return Answer(HTTPStatus.OK, WELCOME.encode())
+            case _ if _SESSION.fullmatch(path):
+                return Answer(HTTPStatus.OK, INVITATION.format(code=path[1:]).encode())
             case "/healthz":
                 return Answer(HTTPStatus.OK, b"alive\n")
             case "/readyz" if self._ready():

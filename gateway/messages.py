@@ -109,7 +109,7 @@ def status_reason(before: session_api.Audience, after: session_api.Audience) -> 
     return None
 
 
-def transcript(segment: event.Transcript, *, now_ms: int) -> say.Transcript:
+def transcript(segment: event.Transcript, *, now_ms: int, request_id: str = "") -> say.Transcript:
     """A segment in the language it was said in."""
     return say.Transcript(
         segment_id=str(segment.segment),
@@ -121,6 +121,7 @@ def transcript(segment: event.Transcript, *, now_ms: int) -> say.Transcript:
         start_time=segment.start_ms / 1000,
         end_time=segment.end_ms / 1000,
         timestamp=now_ms,
+        request_id=request_id or UNSET,
     )
 
 

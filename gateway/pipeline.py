@@ -81,8 +81,9 @@ class Pipeline:
         """Take 16 kHz audio from the speaker; never waits."""
         self._transcribing.feed(pcm)
 
-    async def edit(self, segment: int, text: str) -> None:
-        """Correct a sentence everywhere; it is shown again, not spoken again.
+    async def edit(self, segment: int, text: str, *, request_id: str = "") -> None:
+        """Correct a sentence everywhere; it is shown again, not spoken again. The speaker's transcript is the
+        answer to `request_id`.
 
         Raises: InvalidParameter when there is no such sentence any more.
         """
@@ -97,7 +98,8 @@ class Pipeline:
                 stability=1.0,
                 start_ms=sentence.start_ms,
                 end_ms=sentence.end_ms,
-            )
+            ),
+            request_id=request_id,
         )
 
     async def finish(self, *, timeout_s: float) -> bool:

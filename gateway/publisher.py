@@ -46,11 +46,11 @@ class Publisher:
         """Where a language of this session is published."""
         return Topic(self._session.session_id, language)
 
-    async def transcript(self, transcript: event.Transcript) -> None:
+    async def transcript(self, transcript: event.Transcript, *, request_id: str = "") -> None:
         """Show the speaker, and those who listen in the source language."""
         if not transcript.is_final and not self._session.settings.partial_results:
             return
-        self._tell_speaker(messages.transcript(transcript, now_ms=self._clock_ms()))
+        self._tell_speaker(messages.transcript(transcript, now_ms=self._clock_ms(), request_id=request_id))
         if self.source in self._languages():
             await self._publish(self.source, event.Broadcast(transcript=transcript))
 

@@ -285,7 +285,7 @@ class Speaker:
             raise InvalidParameter("segmentId", "there is no such sentence.")
         if self.room.pipeline is None:
             raise ServiceUnavailable("The talk is ending.")
-        await self.room.pipeline.edit(int(message.segment_id), message.text)
+        await self.room.pipeline.edit(int(message.segment_id), message.text, request_id=message.request_id)
 
     async def _end(self, message: ask.EndSession) -> None:
         self._end_request_id = message.request_id

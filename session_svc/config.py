@@ -38,7 +38,7 @@ class SessionConfig:
     rate_limits_table_name: str = setting("RateLimits", "DynamoDB table of the rate limits")
     aws_region: str = setting("", "region of the DynamoDB tables; when empty, as boto finds it")
     grpc_reflection: bool = setting(default=False, description="whether gRPC reflection is on")
-    drain_timeout_seconds: Seconds = setting(10.0, "time for calls under way at the end, s")
+    drain_seconds: Seconds = setting(20, "Longest time to let sentences finish when stopping, s.")
     max_listeners_per_session: Positive = setting(500, "seats of a session")
     rate_limit_sessions_per_hour: Positive = setting(50, "sessions a speaker may create per hour")
     rate_limit_listener_joins_per_min: Positive = setting(600, "joins per minute from one address")

@@ -107,6 +107,6 @@ class SessionServer:
         """Drain: end the watches, let calls finish, stop the timers, close the store; idempotent."""
         await self._sweeper.aclose()
         self._hub.close()
-        await self._grpc.stop(grace_s=self._config.drain_timeout_seconds)
+        await self._grpc.stop(grace_s=self._config.drain_seconds)
         await self._store.aclose()
         log.info("session service stopped")

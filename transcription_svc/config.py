@@ -24,12 +24,14 @@ class TranscriptionConfig:
     transcription_workers: Annotated[int, msgspec.Meta(ge=0)] = setting(
         0, "Threads that recognise speech. 0: one for each core, at most 4."
     )
-    model_dir: str = setting("", "Folder with Whisper's model.bin, config.json and tokenizer.json.")
+    transcription_model: str = setting(
+        "", "Folder with a CTranslate2 Whisper model; the packaged one if empty."
+    )
     data_dir: str = setting("var", "Folder for what is fetched or computed once.")
     model_download: bool = setting(True, "Fetch the model from the internet when it is not on the machine.")
     grpc_reflection: bool = setting(False, "Whether gRPC reflection is on.")
-    drain_grace_s: Annotated[float, msgspec.Meta(ge=0)] = setting(
-        20.0, "Seconds that open streams get to finish when the service stops."
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = setting(
+        20, "Longest time to let sentences finish when stopping, s."
     )
 
     @property
@@ -45,7 +47,7 @@ class TranscriptionConfig:
     @property
     def model_path(self) -> Path | None:
         """The model folder, if one is named."""
-        return Path(self.model_dir) if self.model_dir else None
+        return Path(self.transcription_model) if self.transcription_model else None
 
 
 def _cores() -> int:

@@ -115,7 +115,7 @@ class TranscriptionService:
 
     async def aclose(self, *, grace_s: float | None = None) -> None:
         """Drain within `grace_s` (from the configuration if None), then free the engine; idempotent."""
-        await self._server.stop(grace_s=self.config.drain_grace_s if grace_s is None else grace_s)
+        await self._server.stop(grace_s=self.config.drain_seconds if grace_s is None else grace_s)
         await self._transcriber.aclose()
 
     async def __aenter__(self) -> Self:

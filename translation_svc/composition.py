@@ -101,7 +101,7 @@ class TranslationApp:
         if self._health is not None:
             self._health.cancel()
             await asyncio.wait([self._health])
-        await self._server.stop(grace_s=self._config.translation_drain_seconds)
+        await self._server.stop(grace_s=self._config.drain_seconds)
         await self._servicer.aclose()
         await self.interpreter.aclose()
         await self._cache.aclose()

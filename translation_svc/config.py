@@ -29,5 +29,5 @@ class TranslationConfig:
         10.0, "a segment that is not answered so long after its arrival fails, s"
     )
     translation_max_streams: Annotated[int, Meta(ge=1)] = setting(64, "streams served at once")
-    translation_drain_seconds: Seconds = setting(10.0, "how long open streams may go on when stopping, s")
+    drain_seconds: Seconds = setting(20, "Longest time to let sentences finish when stopping, s.")
     grpc_reflection: bool = setting(False, "whether gRPC reflection is offered")

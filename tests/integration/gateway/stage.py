@@ -136,7 +136,7 @@ async def staged(
         record or SessionConfig(),
         session_bind="127.0.0.1:0",
         data_dir=str(directory),
-        drain_timeout_seconds=0.0,
+        drain_seconds=0.0,
     )
     async with contextlib.AsyncExitStack() as stack:
         transcription, translation = ScriptedTranscription(), ScriptedTranslation()

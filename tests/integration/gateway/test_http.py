@@ -18,7 +18,7 @@ async def get(stage: Stage, path: str) -> tuple[int, str, str]:
 
 
 async def test_pages(stage: Stage) -> None:
-    """Health, keys, a welcome, and nothing else."""
+    """Health, keys, a welcome, an invitation to a session, and nothing else."""
     assert (await get(stage, "/healthz"))[:2] == (200, "alive\n")
     assert (await get(stage, "/readyz?x=1"))[:2] == (200, "ready\n")
     status, keys, kind = await get(stage, JWKS_PATH)
@@ -27,7 +27,9 @@ async def test_pages(stage: Stage) -> None:
     status, welcome, _ = await get(stage, "/")
     assert status == 200
     assert "babelcast listen" in welcome
-    for path in ("/nothing", "/ws", "/prod", "/../etc/passwd", "/healthz/x"):
+    status, invitation, _ = await get(stage, "/golden-eagle-427")
+    assert (status, "babelcast listen golden-eagle-427" in invitation) == (200, True)
+    for path in ("/golden-eagle-42", "/nothing", "/ws", "/prod", "/../etc/passwd", "/healthz/x"):
         assert (await get(stage, path))[0] == 404
 
 

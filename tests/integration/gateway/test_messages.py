@@ -299,6 +299,7 @@ async def test_edit_transcript(stage: Stage) -> None:
     edited = await talk.speaker.ask(
         "transcript", action="editTranscript", segmentId="0", text="Good morning.", requestId="t"
     )
+    assert edited["requestId"] == "t"
     assert edited["revision"] > first["revision"]
     assert (edited["text"], edited["stableText"], edited["isFinal"]) == (
         "Good morning.",

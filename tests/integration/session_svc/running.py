@@ -69,7 +69,7 @@ class Running:
 
 def config(data_dir: Path) -> SessionConfig:
     """The defaults, on any free port, stopping at once."""
-    return SessionConfig(session_bind="127.0.0.1:0", data_dir=str(data_dir), drain_timeout_seconds=1)
+    return SessionConfig(session_bind="127.0.0.1:0", data_dir=str(data_dir), drain_seconds=1)
 
 
 @asynccontextmanager

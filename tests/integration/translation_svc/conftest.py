@@ -77,7 +77,7 @@ class Owner:
 @pytest.fixture
 def config() -> TranslationConfig:
     """Defaults, on any free port."""
-    return TranslationConfig(translation_bind="127.0.0.1:0", translation_drain_seconds=5)
+    return TranslationConfig(translation_bind="127.0.0.1:0", drain_seconds=5)
 
 
 @pytest.fixture

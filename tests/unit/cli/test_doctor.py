@@ -80,10 +80,12 @@ def test_a_package_s_record_tells_whole_files_from_damaged_ones(tmp_path: Path) 
 
 def test_a_model_folder_that_is_not_there_is_a_failure(patient: Patient, tmp_path: Path) -> None:
     """A named folder without a model is not passed over."""
-    named = Patient(host="", port=0, data_dir=tmp_path, environ={"MODEL_DIR": str(tmp_path / "absent")})
+    named = Patient(
+        host="", port=0, data_dir=tmp_path, environ={"TRANSCRIPTION_MODEL": str(tmp_path / "absent")}
+    )
     (finding,) = doctor.recognition(named)
     assert finding.verdict is Verdict.FAIL
-    assert "MODEL_DIR" in finding.mend
+    assert "TRANSCRIPTION_MODEL" in finding.mend
 
 
 def test_the_disk_is_looked_at_where_the_data_will_be(

@@ -29,7 +29,9 @@ def test_streams_follow_the_cores_unless_set(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     default = config.load(TranscriptionConfig, {})
     assert (default.max_streams, default.workers, default.model_path) == (3, 2, None)
-    chosen = config.load(TranscriptionConfig, {"TRANSCRIPTION_MAX_STREAMS": "7", "MODEL_DIR": "/models/base"})
+    chosen = config.load(
+        TranscriptionConfig, {"TRANSCRIPTION_MAX_STREAMS": "7", "TRANSCRIPTION_MODEL": "/models/base"}
+    )
     assert chosen.max_streams == 7
     assert chosen.model_path is not None
     assert chosen.model_path.name == "base"
