@@ -36,6 +36,10 @@ class SessionConfig:
     sessions_table_name: str = setting("Sessions", "DynamoDB table of the sessions")
     connections_table_name: str = setting("Connections", "DynamoDB table of the connections")
     rate_limits_table_name: str = setting("RateLimits", "DynamoDB table of the rate limits")
+    rate_limit_address_key: str = setting(
+        "",
+        "secret that hides listeners' addresses in the record, one for all replicas; random when empty",
+    )
     aws_region: str = setting("", "region of the DynamoDB tables; when empty, as boto finds it")
     grpc_reflection: bool = setting(default=False, description="whether gRPC reflection is on")
     drain_seconds: Seconds = setting(20, "Longest time to let sentences finish when stopping, s.")

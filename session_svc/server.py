@@ -76,7 +76,11 @@ class SessionServer:
             policy(config),
             words=ids.load_words(),
             now_ms=now_ms,
-            chance=Chance(secrets.randbelow, secrets.token_bytes, address_key=secrets.token_bytes(32)),
+            chance=Chance(
+                secrets.randbelow,
+                secrets.token_bytes,
+                address_key=config.rate_limit_address_key.encode() or secrets.token_bytes(32),
+            ),
             deadline_moved=due.set,
         )
         if connections_lost:

@@ -6,6 +6,7 @@ and say why (`roles.py` has the table).
 
 import hashlib
 import hmac
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -37,7 +38,7 @@ from session_svc.quotas import Quota
 from session_svc.reasons import Reasons
 from session_svc.roles import Action, Standing
 from session_svc.settings import checked
-from session_svc.store.base import CodeTaken, Handover, Refused, SessionStore
+from session_svc.store.base import CodeTaken, Handover, Refused, SessionStore, StoreUnavailable
 from session_svc.tokens import RandomBytes
 
 MAX_ID_CHARS = 128
@@ -45,6 +46,8 @@ MAX_WORD_CHARS = 64
 CODE_ATTEMPTS = 20
 # a connection may outlive its nominal time a little before its seat is taken for abandoned
 SEAT_SLACK_MS = 300_000
+
+log = logging.getLogger(__name__)
 
 NowMs: TypeAlias = Callable[[], int]
 """The wall clock: ms since the Unix epoch."""
@@ -71,7 +74,10 @@ class Granted:
 
 
 class Sessions:
-    """All sessions of a store. `deadline_moved` is called when something may be due earlier than known."""
+    """All sessions of a store. `deadline_moved` is called when something may be due earlier than known.
+
+    `uncharged` counts requests that were let in without a rate limit, because the store had no answer.
+    """
 
     def __init__(
         self,
@@ -90,6 +96,7 @@ class Sessions:
         self._now_ms = now_ms
         self._chance = chance
         self._deadline_moved = deadline_moved
+        self.uncharged = 0
 
     async def create(
         self, settings: Settings, *, request_id: str, speaker_id: str, connection_id: str
@@ -375,7 +382,13 @@ class Sessions:
         return Granted(snapshot, seat.role, token.text, seat.target_language)
 
     async def _charge(self, key: str, what: str, quota: Quota, now_ms: int) -> None:
-        verdict = await self._store.take(key, quota, now_ms=now_ms)
+        try:
+            verdict = await self._store.take(key, quota, now_ms=now_ms)
+        except StoreUnavailable:
+            # A limiter that is down keeps nobody out.
+            self.uncharged += 1
+            log.warning("a rate limit could not be asked for", extra={"limit": what})
+            return
         if not verdict.granted:
             raise RateLimitExceeded(what, retry_after_s=verdict.retry_after_s)
 

@@ -48,7 +48,7 @@ from session_svc.store.sqlite import SqliteStore
 NOW = 4_000_000_000_000
 HOUR = 3_600_000
 CODE = "golden-eagle-427"
-DYNAMODB_EXAMPLES = 12
+DYNAMODB_EXAMPLES = 25
 
 
 class Place(Protocol):

@@ -144,7 +144,7 @@ class Calls:
     """The calls that the store is made of. Each may raise StoreUnavailable.
 
     Calls that were turned away, or had no answer, are repeated up to three times, those in conflict with
-    another transaction up to twelve times.
+    another transaction for some seconds.
     """
 
     def __init__(

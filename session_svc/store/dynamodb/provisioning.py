@@ -9,13 +9,14 @@ from botocore.exceptions import ClientError
 
 from session_svc.store.base import StoreUnavailable
 from session_svc.store.dynamodb.calls import Index
-from session_svc.store.dynamodb.faults import code_of
+from session_svc.store.dynamodb.faults import Fault, code_of, diagnose
 from session_svc.store.dynamodb.rows import TTL
 from session_svc.store.dynamodb.tables import MENDABLE, ON_DEMAND, Found, Lack, Table, Want, lacks
 
 POLL_S: Final = 1.0
 READY_S: Final = 600.0
 _NO_TAGS_HERE: Final = "UnknownOperationException"
+_IN_USE: Final = frozenset({"ResourceInUseException", "LimitExceededException"})
 
 Pairs = Sequence[Mapping[str, str]]
 
@@ -136,17 +137,31 @@ class Provisioning:
         done: list[str] = []
         try:
             async with asyncio.timeout(READY_S):
-                while found := await self.check(table):
-                    lack = found[0]
-                    if lack.want not in MENDABLE:
-                        raise StoreUnavailable(f"{table.name} {lack.words}; that cannot be changed.")
-                    if lack.want is Want.TIME:
-                        await self._sleep(POLL_S)
-                    elif await self._mend(table, lack):
-                        done.append(_DONE[lack.want])
+                while not await self._step(table, done):
+                    pass
         except TimeoutError as error:
             raise StoreUnavailable(f"{table.name} is not ready after {READY_S:.0f} s.") from error
         return done
+
+    async def _step(self, table: Table, done: list[str]) -> bool:
+        """Do the next thing that is lacking, or wait; True when nothing is."""
+        try:
+            found = await self.check(table)
+            if not found:
+                return True
+            lack = found[0]
+            if lack.want not in MENDABLE:
+                raise StoreUnavailable(f"{table.name} {lack.words}; that cannot be changed.")
+            if lack.want is not Want.TIME:
+                await self._mend(table, lack)
+                done.append(_DONE[lack.want])
+                return False
+        except ClientError as error:
+            # Being changed, by us or by another one who mends, or not well at this moment: looked at again.
+            if code_of(error) not in _IN_USE and diagnose(error) is Fault.BROKEN:
+                raise
+        await self._sleep(POLL_S)
+        return False
 
     async def find(self, name: str) -> Found | None:
         """The table as it is."""
@@ -187,31 +202,22 @@ class Provisioning:
                 return found
             page = {"NextToken": token}
 
-    async def _mend(self, table: Table, lack: Lack) -> bool:
-        """Do what is lacking; False when that is not possible at this moment."""
-        try:
-            match lack.want:
-                case Want.TABLE:
-                    await self._create(table)
-                case Want.INDEX if lack.index is not None:
-                    await self._add_index(table, lack.index)
-                case Want.BILLING:
-                    await self._admin.update_table(TableName=table.name, BillingMode=ON_DEMAND)
-                case Want.TTL:
-                    await self._admin.update_time_to_live(
-                        TableName=table.name,
-                        TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL},
-                    )
-                case _:
-                    arn = (await self._admin.describe_table(TableName=table.name))["Table"]["TableArn"]
-                    await self._admin.tag_resource(ResourceArn=arn, Tags=_pairs(self._tags))
-        except ClientError as error:
-            # still being changed, by us or by another one who mends
-            if code_of(error) not in {"ResourceInUseException", "LimitExceededException"}:
-                raise
-            await self._sleep(POLL_S)
-            return False
-        return True
+    async def _mend(self, table: Table, lack: Lack) -> None:
+        match lack.want:
+            case Want.TABLE:
+                await self._create(table)
+            case Want.INDEX if lack.index is not None:
+                await self._add_index(table, lack.index)
+            case Want.BILLING:
+                await self._admin.update_table(TableName=table.name, BillingMode=ON_DEMAND)
+            case Want.TTL:
+                await self._admin.update_time_to_live(
+                    TableName=table.name,
+                    TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL},
+                )
+            case _:
+                arn = (await self._admin.describe_table(TableName=table.name))["Table"]["TableArn"]
+                await self._admin.tag_resource(ResourceArn=arn, Tags=_pairs(self._tags))
 
     async def _create(self, table: Table) -> None:
         indexes = [_index(index) for index in table.indexes]
@@ -234,9 +240,12 @@ class Provisioning:
             )
 
     async def _add_index(self, table: Table, index: Index) -> None:
+        # Attributes that are no key of anything yet may not be defined.
+        found = await self.find(table.name)
+        defined = {index.hash_key, index.range_key, *(() if found is None else found.kinds)}
         await self._admin.update_table(
             TableName=table.name,
-            AttributeDefinitions=_definitions(table),
+            AttributeDefinitions=[part for part in _definitions(table) if part["AttributeName"] in defined],
             GlobalSecondaryIndexUpdates=[{"Create": _index(index)}],
         )
 

@@ -30,7 +30,7 @@ CAPACITY: Final = 4096
 """Operations under way; further ones are refused with StoreUnavailable."""
 OPERATION_S: Final = 8.0
 """Longest an operation may take, waiting for its turn included."""
-TAKE_S: Final = 1.0
+TAKE_S: Final = 3.0
 """Longest a limiter may take: those who wait at the door wait for nothing else."""
 SWEEP_S: Final = 60.0
 ROUNDS: Final = 10

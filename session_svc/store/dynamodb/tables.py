@@ -58,8 +58,8 @@ class Want(Enum):
     TABLE = auto()
     KEYS = auto()
     TIME = auto()
-    INDEX = auto()
     BILLING = auto()
+    INDEX = auto()
     TTL = auto()
     TAGS = auto()
 

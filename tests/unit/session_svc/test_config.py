@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from babelcast import config
-from session_svc.config import SessionConfig, policy
+from session_svc.config import SessionConfig, StoreKind, policy
 from session_svc.quotas import Quota
 
 
@@ -36,3 +36,14 @@ def test_limits_of_nothing(name: str) -> None:
     """A limit of zero would lock everybody out, so it is refused by name."""
     with pytest.raises(config.ConfigError, match=name):
         config.load(SessionConfig, {name: "0"})
+
+
+def test_the_store_is_a_file_unless_said() -> None:
+    """SQLite by default; the tables have the names of the protocol's stack unless they are given others."""
+    plain = config.load(SessionConfig, {})
+    assert plain.session_store is StoreKind.SQLITE
+    names = (plain.sessions_table_name, plain.connections_table_name, plain.rate_limits_table_name)
+    assert names == ("Sessions", "Connections", "RateLimits")
+    assert config.load(SessionConfig, {"SESSION_STORE": "dynamodb"}).session_store is StoreKind.DYNAMODB
+    with pytest.raises(config.ConfigError, match="SESSION_STORE"):
+        config.load(SessionConfig, {"SESSION_STORE": "paper"})
