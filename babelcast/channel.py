@@ -67,6 +67,13 @@ class Channel(Generic[ItemT]):
         self._readable.set()
         self._writable.set()
 
+    async def ready(self) -> bool:
+        """Wait until there is something to receive; False when the channel is closed and empty."""
+        while not self._items and not self._closed:
+            self._readable.clear()
+            await self._readable.wait()
+        return bool(self._items)
+
     def clear(self) -> None:
         """Forget what is queued; not counted in `dropped`."""
         self._items.clear()
@@ -77,11 +84,8 @@ class Channel(Generic[ItemT]):
 
         Raises: ChannelClosed when the channel is closed and empty.
         """
-        while not self._items:
-            if self._closed:
-                raise ChannelClosed
-            self._readable.clear()
-            await self._readable.wait()
+        if not await self.ready():
+            raise ChannelClosed
         item = self._items.popleft()
         self._writable.set()
         return item

@@ -8,6 +8,8 @@ from msgspec import Meta
 from babelcast.config import setting
 
 Positive = Annotated[int, Meta(ge=1)]
+Minutes = Annotated[float, Meta(gt=0)]
+Hours = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -32,6 +34,15 @@ class GatewayConfig:
     )
     heartbeat_interval_seconds: Positive = setting(30, "How often the gateway pings a client, s.")
     heartbeat_timeout_seconds: Positive = setting(90, "Silence after which a client counts as gone, s.")
+    idle_timeout_seconds: Positive = setting(600, "Silence after which any connection is closed, s.")
+    connection_refresh_minutes: Minutes = setting(
+        100, "Age at which a connection is asked to be renewed, min."
+    )
+    connection_warning_minutes: Minutes = setting(105, "Age at which a connection is warned of its end, min.")
+    session_max_duration_hours: Hours = setting(
+        2.0, "How long a session lasts unless its speaker refreshes, and a connection at most, h."
+    )
+    trusted_proxies: str = setting("", "Networks whose X-Forwarded-For counts, e.g. 10.0.0.0/8, with commas.")
     resume_window_seconds: Positive = setting(120, "How long a listener can catch up on what it missed, s.")
     status_interval_seconds: Positive = setting(30, "How often a speaker is told the audience, s.")
     drain_seconds: Positive = setting(20, "Longest time to let sentences finish when stopping, s.")

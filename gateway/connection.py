@@ -28,6 +28,7 @@ from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
 from gateway import messages, permissions
 from gateway.desk import Desk
+from gateway.lifetime import Lifetime, Limits, Step
 from gateway.limits import TokenBucket
 from gateway.listener import Listener
 from gateway.outlet import Outlet
@@ -39,6 +40,7 @@ MAX_TEXT_BYTES = 64 * 1024
 FLOOD_BURST = 200
 FLOOD_RATE = 20.0
 FLOODING = 4429
+TIMED_OUT = 4408
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Connection:
         per_minute = desk.config.rate_limit_heartbeats_per_min
         self._heartbeats = TokenBucket.full(rate=per_minute / 60, burst=per_minute, now_s=now_s)
         self._refusals = TokenBucket.full(rate=FLOOD_RATE, burst=FLOOD_BURST, now_s=now_s)
+        self._lifetime = Lifetime(Limits.of(desk.config), now_s=now_s)
 
     async def run(self) -> None:
         """Serve until the connection closes."""
@@ -81,6 +84,7 @@ class Connection:
             async for frame in self._socket:
                 if self._flooding:
                     continue  # until it is closed
+                self._lifetime.heard(self._desk.clock())
                 if isinstance(frame, bytes):
                     await self._on_audio_frame(frame)
                 else:
@@ -93,16 +97,52 @@ class Connection:
     def require_refresh(self, *, refresh_by_ms: int) -> None:
         """Take no role any more, and ask a client that has one to move to another gateway."""
         self._draining = True
+        self._ask_to_refresh(refresh_by_ms=refresh_by_ms, reason="draining")
+
+    def check_lifetime(self) -> None:
+        """Do what is due: ask for a refresh, warn, or close a connection that is too old or silent."""
+        now_s = self._desk.clock()
+        match self._lifetime.due(now_s):
+            case Step.REFRESH:
+                left_ms = round(1000 * self._lifetime.left_s(now_s))
+                self._ask_to_refresh(refresh_by_ms=self._desk.clock_ms() + left_ms, reason="maxDuration")
+            case Step.WARN:
+                self._warn(remaining_minutes=round(self._lifetime.left_s(now_s) / 60))
+            case Step.EXPIRE:
+                self._time_out("This connection has lasted as long as one may.", now_s)
+            case Step.IDLE:
+                self._time_out("Nothing was heard for too long.", now_s)
+
+    def _ask_to_refresh(self, *, refresh_by_ms: int, reason: say.RefreshReason) -> None:
         if self._role is not None and self._role.room.ended is None:
             self.outlet.send(
                 say.ConnectionRefreshRequired(
                     session_id=self._role.room.session.session_id,
                     role="speaker" if isinstance(self._role, Speaker) else "listener",
                     refresh_by=refresh_by_ms,
-                    reason="draining",
+                    reason=reason,
                     timestamp=self._desk.clock_ms(),
                 )
             )
+
+    def _warn(self, *, remaining_minutes: int) -> None:
+        self.outlet.send(
+            say.ConnectionWarning(
+                message="This connection will be closed; open a new one and refresh.",
+                remaining_minutes=remaining_minutes,
+                timestamp=self._desk.clock_ms(),
+            )
+        )
+
+    def _time_out(self, why: str, now_s: float) -> None:
+        self.outlet.send(
+            say.ConnectionTimeout(
+                message=why,
+                idle_seconds=round(self._lifetime.silent_s(now_s)),
+                timestamp=self._desk.clock_ms(),
+            )
+        )
+        self.outlet.close_soon(TIMED_OUT, "timed out")
 
     # frames
 
@@ -286,6 +326,7 @@ class Connection:
         wait_s = self._heartbeats.take(self._desk.clock())
         if wait_s:
             raise RateLimitExceeded("heartbeats", retry_after_s=wait_s)
+        self._lifetime.heard(self._desk.clock(), heartbeat=True)
         now_ms = self._desk.clock_ms()
         self.outlet.send(
             say.HeartbeatAck(

@@ -22,6 +22,7 @@ from babelcast.auth.verifier import open_verifier
 from babelcast.bus.base import Bus
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.rpc.client import open_channel
+from gateway.address import client_address, networks
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, Visit
 from gateway.desk import Desk, Languages
@@ -37,6 +38,7 @@ WEBSOCKET_PATHS = ("/", "/ws", "/prod")
 MAX_FRAME_BYTES = 2 * 1024 * 1024
 MAX_WAITING_FRAMES = 32
 BACKLOG = 1024
+TICK_S = 1.0
 DRAINING = "the gateway is draining"
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,7 @@ class Gateway:
         self._deaf = False
         per_minute = desk.config.rate_limit_connection_attempts_per_min
         self._attempts = KeyedBuckets(rate=per_minute / 60, burst=per_minute)
+        self._trusted = networks(desk.config.trusted_proxies)
         self._resources = contextlib.AsyncExitStack()
 
     @property
@@ -131,6 +134,8 @@ class Gateway:
             follower = asyncio.create_task(rooms.follow(), name="follow-sessions")
             follower.add_done_callback(gateway._on_follower_done)
             stack.push_async_callback(_cancel, follower)
+            ticker = asyncio.create_task(gateway._tick(), name="lifetimes")
+            stack.push_async_callback(_cancel, ticker)
             server = await gateway._serve(listening)
             stack.push_async_callback(_close_server, server)
             gateway._resources = stack.pop_all()
@@ -149,6 +154,11 @@ class Gateway:
         pipelines = [room.pipeline for room in self._desk.rooms if room.pipeline is not None]
         await asyncio.gather(*(pipeline.finish(timeout_s=budget_s) for pipeline in pipelines))
         await self._desk.hub.catch_up()
+
+    def check_lifetimes(self) -> None:
+        """Warn and close the connections that are too old or silent; called every TICK_S."""
+        for connection in tuple(self._connections):
+            connection.check_lifetime()
 
     async def aclose(self) -> None:
         """Drain and stop; idempotent."""
@@ -191,7 +201,8 @@ class Gateway:
     async def _visit(
         self, connection: ServerConnection, request: Request, *, query: dict[str, str]
     ) -> Visit | Answer:
-        address = str(connection.remote_address[0])
+        forwarded_for = request.headers.get_all("X-Forwarded-For")
+        address = client_address(str(connection.remote_address[0]), forwarded_for, self._trusted)
         if self._attempts.take(address, self._desk.clock()):
             return Answer(HTTPStatus.TOO_MANY_REQUESTS, b"Too many connections.\n")
         by_header = bearer(request)
@@ -219,6 +230,11 @@ class Gateway:
             raise
         finally:
             self._connections.discard(connection)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.check_lifetimes()
 
     def _on_follower_done(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled():

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from babelcast.channel import Channel, ChannelClosed
 from babelcast.errors import BabelcastError, ServiceUnavailable
@@ -19,6 +20,8 @@ CHUNKS_PER_SECOND = 10
 # A speaker whose client stops sending in the middle of a sentence has paused: this much silence ends it.
 STALL_S = 1.0
 STALL_SILENCE_MS = 1_000
+# A speaker who pauses for longer gives the place in transcription back, and takes one with the next word.
+IDLE_S = 60.0
 # The contract's limit for one message; 8 kHz audio comes out of the resampler twice as long as it was sent.
 MAX_MESSAGE_BYTES = 32 * 1024
 
@@ -44,6 +47,17 @@ def stream_config(
         start_offset_ms=round(start_ms),
         quality_tier=messages.quality_tier(settings.quality_tier),
     )
+
+
+class _Ending(Enum):
+    """How a stream came to its end."""
+
+    ANSWERED = auto()
+    """All audio was sent and answered."""
+    IDLE = auto()
+    """No audio came for IDLE_S."""
+    BROKEN = auto()
+    """It was cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +109,28 @@ class Transcribing:
 
     async def run(self, stream: TranscriptionStream | None) -> None:
         """Go, with a stream that has started or without, until the audio was closed and answered."""
-        while not await self._converse(stream or await self._open()):
+        while True:
+            ending = await self._converse(stream or await self._open())
             stream = None
-            await self._on_state(False)
+            if ending is _Ending.BROKEN:
+                await self._on_state(False)
+            elif ending is _Ending.ANSWERED or not await self._incoming.ready():
+                return
 
-    async def _converse(self, stream: TranscriptionStream) -> bool:
+    async def _converse(self, stream: TranscriptionStream) -> _Ending:
         try:
             async with stream, asyncio.TaskGroup() as group:
-                group.create_task(self._send(stream), name="send-audio")
+                sending = group.create_task(self._send(stream), name="send-audio")
                 async for response in stream:
                     await self._on_response(response)
-                if not self._incoming.closed:
+                if not sending.done():
                     raise ServiceUnavailable("Transcription ended before the talk did.")
         except* BabelcastError as broken:
             log.warning("transcription stream broke", extra={"why": str(broken.exceptions[0])})
+            return_value = _Ending.BROKEN
         else:
-            return True
-        return False
+            return_value = sending.result()
+        return return_value
 
     async def _open(self) -> TranscriptionStream:
         while True:
@@ -132,24 +151,30 @@ class Transcribing:
                 await self._on_state(True)
                 return stream
 
-    async def _send(self, stream: TranscriptionStream) -> None:
+    async def _send(self, stream: TranscriptionStream) -> _Ending:
+        ending = await self._send_audio(stream)
+        await stream.send(api.StreamingTranscribeRequest(end=api.EndOfAudio()))
+        return ending
+
+    async def _send_audio(self, stream: TranscriptionStream) -> _Ending:
         replay = self.timeline.replay()
         for piece in replay:
             await _send_pcm(stream, piece.pcm)
         stalled = not replay  # nothing was said that silence could end
         while True:
             try:
-                async with asyncio.timeout(None if stalled else STALL_S):
+                async with asyncio.timeout(IDLE_S if stalled else STALL_S):
                     arrived = await self._incoming.receive()
                 stalled = False
             except TimeoutError:
+                if stalled:
+                    return _Ending.IDLE
                 arrived = _Arrived(silence(STALL_SILENCE_MS), self._clock_ms())
                 stalled = True
             except ChannelClosed:
-                break
+                return _Ending.ANSWERED
             piece = self.timeline.extend(arrived.pcm, arrived_ms=arrived.at_ms)
             await _send_pcm(stream, piece.pcm)
-        await stream.send(api.StreamingTranscribeRequest(end=api.EndOfAudio()))
 
     async def _on_response(self, response: api.StreamingTranscribeResponse) -> None:
         self._backoff.reset()

@@ -9,6 +9,7 @@ Role: TypeAlias = Literal["speaker", "listener"]
 Component: TypeAlias = Literal["transcription", "translation", "speech"]
 QualityIssue: TypeAlias = Literal["snr_low", "clipping", "echo", "silence"]
 UpdateReason: TypeAlias = Literal["requested", "periodic", "listenerCountChange", "newLanguage"]
+RefreshReason: TypeAlias = Literal["maxDuration", "draining"]
 Text: TypeAlias = str | UnsetType
 
 
@@ -245,7 +246,7 @@ class ConnectionRefreshRequired(
     session_id: str
     role: Role
     refresh_by: int
-    reason: Literal["maxDuration", "draining"]
+    reason: RefreshReason
 
 
 class ConnectionRefreshComplete(

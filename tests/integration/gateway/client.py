@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -27,9 +27,11 @@ class Client:
         self._cursor = 0
 
     @classmethod
-    async def open(cls, url: str, *, token: str = "", **options: Any) -> Self:
+    async def open(
+        cls, url: str, *, token: str = "", headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Self:
         """Connect; a token goes into the Authorization header."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         socket = await connect(
             url,
             additional_headers=headers,

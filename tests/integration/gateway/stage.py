@@ -150,7 +150,9 @@ async def staged(
         bus = InProcessBus(retention_s=120, clock=time.monotonic)
         clock = Clock()
         config = dataclasses.replace(
-            gateway or GatewayConfig(drain_seconds=5),
+            # tests move the clock at will; those about silence and age set their own limits
+            gateway
+            or GatewayConfig(drain_seconds=5, idle_timeout_seconds=10**6, heartbeat_timeout_seconds=10**6),
             port=0,
             session_target=f"127.0.0.1:{started.port}",
             transcription_target=f"127.0.0.1:{transcription_server.port}",

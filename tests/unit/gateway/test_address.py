@@ -1,0 +1,39 @@
+"""Whose connection it is."""
+
+import pytest
+
+from gateway.address import client_address, networks
+
+TRUSTED = networks("10.0.0.0/8, 192.168.1.7, fd00::/8")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "expected"),
+    [
+        ("203.0.113.9", [], "203.0.113.9"),
+        ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),
+        ("10.1.2.3", ["198.51.100.1"], "198.51.100.1"),
+        ("10.1.2.3", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
+        ("10.1.2.3", ["1.1.1.1", "198.51.100.1, 192.168.1.7"], "198.51.100.1"),
+        ("10.1.2.3", ["10.9.9.9"], "10.9.9.9"),
+        ("10.1.2.3", [], "10.1.2.3"),
+        ("10.1.2.3", ["nonsense"], "10.1.2.3"),
+        ("10.1.2.3", ["198.51.100.1, "], "10.1.2.3"),
+        ("fd00::1", ["2001:db8::5"], "2001:db8::5"),
+        ("unix", ["198.51.100.1"], "unix"),
+    ],
+)
+def test_the_last_untrusted_hop_counts(peer: str, forwarded_for: list[str], expected: str) -> None:
+    """What a client writes into the header itself does not count, nor what comes from a stranger."""
+    assert client_address(peer, forwarded_for, TRUSTED) == expected
+
+
+def test_nobody_is_trusted_unless_told() -> None:
+    """Without trusted proxies the header is ignored."""
+    assert client_address("10.1.2.3", ["198.51.100.1"], networks("")) == "10.1.2.3"
+
+
+def test_nonsense_is_no_network() -> None:
+    """A typing mistake is found at the start."""
+    with pytest.raises(ValueError, match=r"10\.0\.0"):
+        networks("10.0.0")
