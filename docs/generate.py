@@ -19,6 +19,7 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import server_messages as say
 from babelcast.protocol.codec import ALIASES
 from docs.notes import ANSWERS, FIELDS, HEARD_BY, SETTINGS, STATUSES
+from gateway import permissions
 from gateway.config import GatewayConfig
 from gateway.permissions import ALLOWED, Role
 from session_svc.config import SessionConfig
@@ -64,6 +65,24 @@ def client_messages() -> str:
 def client_common() -> str:
     """What any message of a client may hold."""
     return _field_table(ask.ClientMessage)
+
+
+def roles() -> str:
+    """Who may do what with their own session, while it is live and when it has ended."""
+    standings = [
+        (Role.NONE, False),
+        (Role.SPEAKER, False),
+        (Role.LISTENER, False),
+        (Role.SPEAKER, True),
+        (Role.LISTENER, True),
+    ]
+    return _table(
+        ("action", "no role", "speaker", "listener", "speaker, ended", "listener, ended"),
+        (
+            [f"`{_tag(kind)}`", *(_verdict(kind, role=role, ended=ended) for role, ended in standings)]
+            for kind in typing.get_args(ask.AnyClientMessage)
+        ),
+    )
 
 
 def server_messages() -> str:
@@ -124,6 +143,7 @@ def configuration() -> str:
 BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "client-common": client_common,
     "client-messages": client_messages,
+    "roles": roles,
     "server-common": server_common,
     "server-messages": server_messages,
     "error-codes": error_codes,
@@ -212,6 +232,16 @@ def _range(low: float | None, high: float | None, unit: str) -> str:
 def _who(kind: type[ask.AnyClientMessage]) -> str:
     roles = ALLOWED[kind]
     return "anyone" if roles == frozenset(Role) else ", ".join(_ROLES[role] for role in Role if role in roles)
+
+
+def _verdict(kind: type[ask.AnyClientMessage], *, role: Role, ended: bool) -> str:
+    try:
+        permissions.check(
+            kind, action=_tag(kind), role=role, own_session="own", named_session="", ended=ended
+        )
+    except errors.BabelcastError as refused:
+        return f"`{refused.code}`"
+    return "yes"
 
 
 def _aliases(kind: type[ask.AnyClientMessage]) -> str:
