@@ -107,6 +107,7 @@ class TranscriptionService:
         """
         self.port = await self._server.start()
         await self._server.set_serving(serving=True)
+        log.info("transcription service listens", extra={"port": self.port})
         return self.port
 
     async def wait(self) -> None:

@@ -1,43 +1,24 @@
 """`python -m translation_svc`: the translation service alone."""
 
-import asyncio
-import logging
-import os
-import signal
 import sys
+from collections.abc import Mapping
 
-from babelcast.config import ConfigError, load
+from babelcast import process
+from babelcast.config import load
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
 
 
-async def serve(config: TranslationConfig) -> None:
-    """Serve until SIGTERM or SIGINT, then drain."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    app = TranslationApp(config)
+async def start(environ: Mapping[str, str]) -> TranslationApp:
+    """Start the engines and serve as the environment says."""
+    app = TranslationApp(load(TranslationConfig, environ))
     try:
-        port = await app.start()
-        sys.stdout.write(f"ready on port {port}\n")
-        sys.stdout.flush()
-        await stopping.wait()
-    finally:
+        await app.start()
+    except BaseException:
         await app.aclose()
-
-
-def main() -> int:
-    """The composition root; returns the exit status."""
-    logging.basicConfig(level=logging.INFO)
-    try:
-        config = load(TranslationConfig, os.environ)
-    except ConfigError as error:
-        sys.stderr.write(f"Configuration: {error}\n")
-        return 2
-    asyncio.run(serve(config))
-    return 0
+        raise
+    return app
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process.run(start, name="translation_svc"))

@@ -198,7 +198,7 @@ async def test_the_process_serves_until_sigterm() -> None:
     )
     assert process.stderr is not None
     async with asyncio.timeout(60):
-        while b"serving" not in await process.stderr.readline():
+        while b"transcription service listens" not in await process.stderr.readline():
             assert process.returncode is None
         process.send_signal(signal.SIGTERM)
         await process.communicate()

@@ -1,6 +1,7 @@
 """The real engines, killed, hanging and shut down."""
 
 import asyncio
+import json
 import os
 import select
 import signal
@@ -157,6 +158,16 @@ async def test_engines_leave_no_process_behind(config: TranslationConfig) -> Non
     assert not _there(started)
 
 
+async def _port(process: asyncio.subprocess.Process) -> int:
+    """Where the service says that it listens."""
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        while True:
+            line = json.loads(await process.stderr.readline())
+            if line["message"] == "translation service listens":
+                return int(line["port"])
+
+
 @asynccontextmanager
 async def _alone() -> AsyncIterator[tuple[asyncio.subprocess.Process, "Stub"]]:
     """The service as a process of its own, and a client."""
@@ -165,12 +176,10 @@ async def _alone() -> AsyncIterator[tuple[asyncio.subprocess.Process, "Stub"]]:
         "-m",
         "translation_svc",
         env={**environment(), "TRANSLATION_BIND": "127.0.0.1:0"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
-        assert process.stdout is not None
-        port = (await process.stdout.readline()).split()[-1].decode()
+        port = await _port(process)
         async with open_channel(f"127.0.0.1:{port}") as channel:
             health = health_pb2_grpc.HealthStub(channel)
             request = health_pb2.HealthCheckRequest(service=SERVICE_NAME)

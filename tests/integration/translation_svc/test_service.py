@@ -8,12 +8,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from babelcast import process
 from babelcast.errors import BabelcastError, ErrorCode
 from babelcast.rpc.client import domain_errors, open_channel
 from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2 as pb
 from babelcast.translation.v1 import translation_pb2_grpc
-from translation_svc.__main__ import main
+from translation_svc.__main__ import start
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
 from translation_svc.glossary import Glossary
@@ -238,5 +239,5 @@ def test_wrong_settings_are_named(
 ) -> None:
     """And nothing is started."""
     monkeypatch.setenv("TRANSLATION_MAX_STREAMS", "none")
-    assert main() == 2
+    assert process.run(start, name="translation_svc") == 1
     assert "TRANSLATION_MAX_STREAMS" in capsys.readouterr().err
