@@ -51,6 +51,9 @@ class SessionConfig:
     )
     speaker_grace_seconds: Seconds = setting(30.0, "how long a session waits for a speaker who dropped, s")
     resume_window_seconds: Seconds = setting(120.0, "how long a listener's seat can be resumed, s")
+    gateway_lease_seconds: Annotated[float, Meta(ge=3)] = setting(
+        30.0, "how long a gateway may say nothing before its connections count as gone, s"
+    )
     session_ended_seconds: Seconds = setting(600.0, "how long an ended session is remembered as such, s")
 
     @property
@@ -70,6 +73,7 @@ class Policy:
     grace_ms: int
     resume_ms: int
     remember_ms: int
+    lease_ms: int
 
 
 def policy(config: SessionConfig) -> Policy:
@@ -82,4 +86,5 @@ def policy(config: SessionConfig) -> Policy:
         grace_ms=round(config.speaker_grace_seconds * 1000),
         resume_ms=round(config.resume_window_seconds * 1000),
         remember_ms=round(config.session_ended_seconds * 1000),
+        lease_ms=round(config.gateway_lease_seconds * 1000),
     )

@@ -23,11 +23,12 @@ class Role(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Why a session ends when its speaker does not say."""
+    """Why a session ends when nobody says why."""
 
     SPEAKER_ENDED = "speakerEnded"
     SPEAKER_DISCONNECTED = "speakerDisconnected"
     EXPIRED = "expired"
+    ENDED_BY_OPERATOR = "endedByOperator"
 
 
 class Life(StrEnum):
@@ -78,6 +79,15 @@ class Controls:
     is_paused: bool | None = None
     is_muted: bool | None = None
     volume: float | None = None
+
+    def change(self, broadcast: Broadcast) -> bool:
+        """Whether they would make any difference."""
+        pairs = (
+            (self.is_paused, broadcast.is_paused),
+            (self.is_muted, broadcast.is_muted),
+            (self.volume, broadcast.volume),
+        )
+        return any(wanted is not None and wanted != there for wanted, there in pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +141,8 @@ class Seat:
 
     `until_ms`: a seat that is taken (`present`) is given up then, and one that was left may be taken again by
     its resume token until then. `token_hash` is bound to session, role and connection. `request_id` is the
-    CreateSession request that made the seat. `target_language` is empty for the speaker.
+    CreateSession request that made the seat. `target_language` is empty for the speaker. `gateway_id` names
+    the lease that the connection depends on, if any.
     """
 
     connection_id: str
@@ -142,3 +153,4 @@ class Seat:
     target_language: str = ""
     request_id: str = ""
     present: bool = True
+    gateway_id: str = ""

@@ -7,7 +7,7 @@ from typing import TypeVar
 from session_svc.events import Ended, Event, Hub
 from session_svc.model import Controls, Role, Seat, Session, Snapshot
 from session_svc.quotas import Quota, Verdict
-from session_svc.store.base import Change, Handover, SessionStore, Swept
+from session_svc.store.base import Change, Handover, Lapses, Page, SessionStore, Swept
 
 ResultT = TypeVar("ResultT")
 
@@ -43,6 +43,22 @@ class PublishingStore:
     async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:
         """See SessionStore."""
         return await self._store.take(key, quota, now_ms=now_ms)
+
+    async def live_page(self, cursor: str, *, limit: int, now_ms: int) -> Page:
+        """See SessionStore."""
+        return await self._store.live_page(cursor, limit=limit, now_ms=now_ms)
+
+    async def renew_lease(self, gateway_id: str, *, until_ms: int) -> bool:
+        """See SessionStore."""
+        return await self._store.renew_lease(gateway_id, until_ms=until_ms)
+
+    async def lapse(self, *, due_ms: int, settled_ms: int) -> Lapses:
+        """See SessionStore; what follows from it is done by `leave`."""
+        return await self._store.lapse(due_ms=due_ms, settled_ms=settled_ms)
+
+    async def connections_of(self, gateway_id: str) -> tuple[str, ...]:
+        """See SessionStore."""
+        return await self._store.connections_of(gateway_id)
 
     async def leave_all(self, *, grace_until_ms: int, resumable_until_ms: int, now_ms: int) -> None:
         """See SessionStore; happens before anybody watches."""
@@ -95,7 +111,7 @@ class PublishingStore:
 
         return await self._whole(change())
 
-    async def end(self, session_id: str, connection_id: str, reason: str, *, now_ms: int) -> Snapshot:
+    async def end(self, session_id: str, connection_id: str | None, reason: str, *, now_ms: int) -> Snapshot:
         """See SessionStore; publishes the end."""
 
         async def change() -> Snapshot:

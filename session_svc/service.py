@@ -13,6 +13,7 @@ from session_svc.model import (
     Audience,
     Broadcast,
     Controls,
+    EndReason,
     GlossaryTerm,
     QualityTier,
     Role,
@@ -44,9 +45,10 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             request_id=request.request_id,
             speaker_id=request.speaker_id,
             connection_id=request.connection_id,
+            gateway_id=request.gateway_id,
         )
         return pb.CreateSessionResponse(
-            session=session_out(granted.snapshot), resume_token=granted.resume_token
+            session=self._session_out(granted.snapshot), resume_token=granted.resume_token
         )
 
     async def JoinSession(
@@ -58,19 +60,23 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             target_language=request.target_language,
             client_address=request.client_address,
             resume_token=request.resume_token,
+            gateway_id=request.gateway_id,
         )
         return pb.JoinSessionResponse(
-            session=session_out(granted.snapshot), resume_token=granted.resume_token
+            session=self._session_out(granted.snapshot), resume_token=granted.resume_token
         )
 
     async def RefreshConnection(
         self, request: pb.RefreshConnectionRequest, context: grpc.ServicerContext
     ) -> pb.RefreshConnectionResponse:
         granted = await self._sessions.refresh(
-            request.session_id, connection_id=request.connection_id, resume_token=request.resume_token
+            request.session_id,
+            connection_id=request.connection_id,
+            resume_token=request.resume_token,
+            gateway_id=request.gateway_id,
         )
         return pb.RefreshConnectionResponse(
-            session=session_out(granted.snapshot),
+            session=self._session_out(granted.snapshot),
             role=_ROLES_OUT[granted.role],
             target_language=granted.target_language,
             resume_token=granted.resume_token,
@@ -81,7 +87,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
         self, request: pb.ChangeLanguageRequest, context: grpc.ServicerContext
     ) -> pb.ChangeLanguageResponse:
         snapshot = await self._sessions.change_language(request.connection_id, request.target_language)
-        return pb.ChangeLanguageResponse(session=session_out(snapshot))
+        return pb.ChangeLanguageResponse(session=self._session_out(snapshot))
 
     async def UpdateBroadcast(
         self, request: pb.UpdateBroadcastRequest, context: grpc.ServicerContext
@@ -92,24 +98,47 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             volume=request.volume if request.HasField("volume") else None,
         )
         snapshot = await self._sessions.update_broadcast(request.session_id, request.connection_id, controls)
-        return pb.UpdateBroadcastResponse(session=session_out(snapshot))
+        return pb.UpdateBroadcastResponse(session=self._session_out(snapshot))
 
     async def GetSession(
         self, request: pb.GetSessionRequest, context: grpc.ServicerContext
     ) -> pb.GetSessionResponse:
-        return pb.GetSessionResponse(session=session_out(await self._sessions.get(request.session_id)))
+        return pb.GetSessionResponse(session=self._session_out(await self._sessions.get(request.session_id)))
 
     async def EndSession(
         self, request: pb.EndSessionRequest, context: grpc.ServicerContext
     ) -> pb.EndSessionResponse:
         snapshot = await self._sessions.end(request.session_id, request.connection_id, request.reason)
-        return pb.EndSessionResponse(session=session_out(snapshot))
+        return pb.EndSessionResponse(session=self._session_out(snapshot))
 
     async def Disconnect(
         self, request: pb.DisconnectRequest, context: grpc.ServicerContext
     ) -> pb.DisconnectResponse:
         await self._sessions.disconnect(request.connection_id)
         return pb.DisconnectResponse()
+
+    async def RenewLease(
+        self, request: pb.RenewLeaseRequest, context: grpc.ServicerContext
+    ) -> pb.RenewLeaseResponse:
+        held = await self._sessions.renew_lease(request.gateway_id)
+        return pb.RenewLeaseResponse(held=held, lease_ms=self._sessions.leases.length_ms)
+
+    async def ListSessions(
+        self, request: pb.ListSessionsRequest, context: grpc.ServicerContext
+    ) -> pb.ListSessionsResponse:
+        page = await self._sessions.page(request.page_token, size=request.page_size)
+        made = pb.ListSessionsResponse(
+            sessions=map(self._session_out, page.snapshots), next_page_token=page.cursor
+        )
+        for session in made.sessions:
+            session.settings.ClearField("glossary")  # a page of them would be too long for an answer
+        return made
+
+    async def CloseSession(
+        self, request: pb.CloseSessionRequest, context: grpc.ServicerContext
+    ) -> pb.CloseSessionResponse:
+        snapshot = await self._sessions.close(request.session_id, request.reason)
+        return pb.CloseSessionResponse(session=self._session_out(snapshot))
 
     async def WatchSessions(
         self, request: pb.WatchSessionsRequest, context: grpc.ServicerContext
@@ -120,8 +149,11 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
                 async for event in events:
                     yield _event_out(event)
 
+    def _session_out(self, snapshot: Snapshot) -> pb.Session:
+        return session_out(snapshot, speaker_hash=self._sessions.speaker_hash(snapshot.session))
 
-def session_out(snapshot: Snapshot) -> pb.Session:
+
+def session_out(snapshot: Snapshot, *, speaker_hash: str) -> pb.Session:
     """A session as it travels."""
     session = snapshot.session
     return pb.Session(
@@ -131,6 +163,8 @@ def session_out(snapshot: Snapshot) -> pb.Session:
         audience=_audience_out(snapshot.audience),
         created_at_ms=session.created_at_ms,
         expires_at_ms=session.expires_at_ms,
+        speaker_hash=speaker_hash,
+        speaker_present=session.end_reason != EndReason.SPEAKER_DISCONNECTED,
     )
 
 

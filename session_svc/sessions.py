@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from babelcast import languages
 from babelcast.errors import (
+    Conflict,
     InvalidParameter,
     MissingParameter,
     RateLimitExceeded,
@@ -23,6 +24,7 @@ from babelcast.errors import (
 from session_svc import ids, roles, tokens
 from session_svc.config import Policy
 from session_svc.ids import Below, Words
+from session_svc.leases import Leases
 from session_svc.model import (
     Audience,
     Broadcast,
@@ -38,14 +40,17 @@ from session_svc.quotas import Quota
 from session_svc.reasons import Reasons
 from session_svc.roles import Action, Standing
 from session_svc.settings import checked
-from session_svc.store.base import CodeTaken, Handover, Refused, SessionStore, StoreUnavailable
+from session_svc.store.base import CodeTaken, Handover, Page, Refused, SessionStore, StoreUnavailable
 from session_svc.tokens import RandomBytes
 
 MAX_ID_CHARS = 128
 MAX_WORD_CHARS = 64
+USUAL_PAGE = 50
+LARGEST_PAGE = 100
 CODE_ATTEMPTS = 20
 # a connection may outlive its nominal time a little before its seat is taken for abandoned
 SEAT_SLACK_MS = 300_000
+SPEAKER_HASH_CHARS = 16
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +60,7 @@ NowMs: TypeAlias = Callable[[], int]
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """Where randomness comes from, and the key under which addresses are hashed."""
+    """Where randomness comes from, and the key under which addresses and identities are hashed."""
 
     below: Below
     random_bytes: RandomBytes
@@ -97,9 +102,16 @@ class Sessions:
         self._chance = chance
         self._deadline_moved = deadline_moved
         self.uncharged = 0
+        self.leases = Leases(store, length_ms=policy.lease_ms, now_ms=now_ms, disconnect=self.disconnect)
 
     async def create(
-        self, settings: Settings, *, request_id: str, speaker_id: str, connection_id: str
+        self,
+        settings: Settings,
+        *,
+        request_id: str,
+        speaker_id: str,
+        connection_id: str,
+        gateway_id: str = "",
     ) -> Granted:
         """Make a session for a speaker; a repeated request gets the same session and a fresh token.
 
@@ -112,6 +124,7 @@ class Sessions:
         _check_word("requestId", request_id)
         _check_id("speakerId", speaker_id)
         _check_id("connectionId", connection_id)
+        await self._check_gateway(gateway_id)
         now_ms = self._now_ms()
         before = await self._created_before(request_id, speaker_id, connection_id, now_ms)
         if before is not None:
@@ -130,7 +143,9 @@ class Sessions:
                 expires_at_ms=expires_at_ms,
                 ends_at_ms=expires_at_ms,
             )
-            seat, token = self._seat(code, Role.SPEAKER, connection_id, now_ms, request_id=request_id)
+            seat, token = self._seat(
+                code, Role.SPEAKER, connection_id, now_ms, request_id=request_id, gateway_id=gateway_id
+            )
             try:
                 await self._store.create(session, seat, now_ms=now_ms)
             except CodeTaken:
@@ -152,6 +167,7 @@ class Sessions:
         target_language: str,
         client_address: str = "",
         resume_token: str = "",
+        gateway_id: str = "",
     ) -> Granted:
         """Seat a listener.
 
@@ -164,18 +180,24 @@ class Sessions:
         code = ids.parse(session_id)
         language = languages.normalise(target_language, parameter="targetLanguage")
         _check_id("connectionId", connection_id)
+        await self._check_gateway(gateway_id)
         now_ms = self._now_ms()
         if resume_token:
-            resumed = await self._resume(code, connection_id, resume_token, language, now_ms)
+            resumed = await self._resume(
+                code, connection_id, resume_token, now_ms, language=language, gateway_id=gateway_id
+            )
             if resumed is not None:
                 return resumed
         before = await self._joined_before(code, connection_id, language, now_ms)
         if before is not None:
             return before
         if client_address:
-            address = hmac.new(self._chance.address_key, client_address.encode(), hashlib.sha256).hexdigest()
-            await self._charge(f"join:{address}", "joins from this address", self._policy.joins, now_ms)
-        seat, token = self._seat(code, Role.LISTENER, connection_id, now_ms, language=language)
+            await self._charge(
+                f"join:{self._hashed(client_address)}", "joins from this address", self._policy.joins, now_ms
+            )
+        seat, token = self._seat(
+            code, Role.LISTENER, connection_id, now_ms, language=language, gateway_id=gateway_id
+        )
         try:
             snapshot = await self._store.join(seat, capacity=self._policy.max_listeners, now_ms=now_ms)
         except Refused:
@@ -185,7 +207,9 @@ class Sessions:
             raise await self._reasons.refusal(Action.JOIN, code, connection_id, now_ms) from None
         return Granted(snapshot, Role.LISTENER, token, language)
 
-    async def refresh(self, session_id: str, *, connection_id: str, resume_token: str) -> Granted:
+    async def refresh(
+        self, session_id: str, *, connection_id: str, resume_token: str, gateway_id: str = ""
+    ) -> Granted:
         """Move a seat to a new connection by its resume token, which is used up.
 
         Raises: InvalidSessionId, MissingParameter, SessionNotFound, SessionEnded, SessionFull, Conflict,
@@ -195,8 +219,9 @@ class Sessions:
         _check_id("connectionId", connection_id)
         if not resume_token:
             raise MissingParameter("resumeToken")
+        await self._check_gateway(gateway_id)
         now_ms = self._now_ms()
-        resumed = await self._resume(code, connection_id, resume_token, None, now_ms)
+        resumed = await self._resume(code, connection_id, resume_token, now_ms, gateway_id=gateway_id)
         if resumed is not None:
             return resumed
         raise await self._reasons.no_handover(code, connection_id, resume_token, now_ms)
@@ -265,6 +290,36 @@ class Sessions:
         except Refused:
             raise await self._reasons.refusal(Action.END, code, connection_id, now_ms) from None
 
+    async def close(self, session_id: str, reason: str) -> Snapshot:
+        """End a session for everybody, whoever speaks: for operators.
+
+        Raises: InvalidSessionId, InvalidParameter, SessionNotFound, SessionEnded, ServiceUnavailable.
+        """
+        code = ids.parse(session_id)
+        _check_word("reason", reason)
+        try:
+            return await self._store.end(
+                code, None, reason or EndReason.ENDED_BY_OPERATOR, now_ms=self._now_ms()
+            )
+        except Refused:
+            await self.get(code)  # raises what there is to say
+            raise Conflict("The session changed at this moment; try again.") from None
+
+    async def page(self, cursor: str, *, size: int = 0) -> Page:
+        """Some of the sessions that are on: for operators. `size` 0 is the usual one.
+
+        Raises: InvalidParameter, ServiceUnavailable.
+        """
+        if size < 0:
+            raise InvalidParameter("pageSize", "it must not be negative.")
+        _check_id("pageToken", cursor or "-")
+        limit = min(size or USUAL_PAGE, LARGEST_PAGE)
+        return await self._store.live_page(cursor, limit=limit, now_ms=self._now_ms())
+
+    def speaker_hash(self, session: Session) -> str:
+        """What stands for a speaker's identity without telling it."""
+        return self._hashed(session.speaker_id)[:SPEAKER_HASH_CHARS]
+
     async def disconnect(self, connection_id: str) -> None:
         """Note that a connection is gone; connections without a seat are ignored.
 
@@ -293,14 +348,28 @@ class Sessions:
         )
         self._deadline_moved()
 
+    async def renew_lease(self, gateway_id: str) -> bool:
+        """Note that a gateway is alive; False when its connections have been taken for gone.
+
+        Raises: MissingParameter, InvalidParameter, ServiceUnavailable.
+        """
+        _check_id("gatewayId", gateway_id)
+        _check_word("gatewayId", gateway_id)
+        return await self.leases.renew(gateway_id)
+
     async def sweep(self) -> int | None:
         """Carry out what time has decided; returns when something is due next, or None.
 
         Raises: ServiceUnavailable.
         """
         now_ms = self._now_ms()
-        swept = await self._store.sweep(now_ms=now_ms, forget_before_ms=now_ms - self._policy.remember_ms)
-        return swept.next_due_ms
+        try:
+            swept = await self._store.sweep(now_ms=now_ms, forget_before_ms=now_ms - self._policy.remember_ms)
+            due_ms = (swept.next_due_ms, await self.leases.carry_out())
+        except ServiceUnavailable:
+            self.leases.look_away()
+            raise
+        return min((due for due in due_ms if due is not None), default=None)
 
     def _seat(
         self,
@@ -309,6 +378,7 @@ class Sessions:
         connection_id: str,
         now_ms: int,
         *,
+        gateway_id: str,
         language: str = "",
         request_id: str = "",
     ) -> tuple[Seat, str]:
@@ -321,11 +391,19 @@ class Sessions:
             until_ms=now_ms + self._policy.max_duration_ms + SEAT_SLACK_MS,
             target_language=language,
             request_id=request_id,
+            gateway_id=gateway_id,
         )
         return seat, token.text
 
     async def _resume(
-        self, code: str, connection_id: str, token: str, language: str | None, now_ms: int
+        self,
+        code: str,
+        connection_id: str,
+        token: str,
+        now_ms: int,
+        *,
+        gateway_id: str,
+        language: str | None = None,
     ) -> Granted | None:
         """Take a seat over; with a `language` only a listener's. None when the token does not get one."""
         presented = tokens.parse(token)
@@ -335,7 +413,12 @@ class Sessions:
         if language is not None and old.role is not Role.LISTENER:
             return None
         seat, fresh = self._seat(
-            code, old.role, connection_id, now_ms, language=language or old.target_language
+            code,
+            old.role,
+            connection_id,
+            now_ms,
+            language=language or old.target_language,
+            gateway_id=gateway_id,
         )
         handover = Handover(
             old_connection_id=old.connection_id,
@@ -380,6 +463,13 @@ class Sessions:
         except Refused:
             return None
         return Granted(snapshot, seat.role, token.text, seat.target_language)
+
+    def _hashed(self, secret: str) -> str:
+        return hmac.new(self._chance.address_key, secret.encode(), hashlib.sha256).hexdigest()
+
+    async def _check_gateway(self, gateway_id: str) -> None:
+        _check_word("gatewayId", gateway_id)
+        await self.leases.require(gateway_id)
 
     async def _charge(self, key: str, what: str, quota: Quota, now_ms: int) -> None:
         try:

@@ -73,6 +73,22 @@ class Swept:
     next_due_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Lapses:
+    """Gateways that have been taken for gone of late, and when the next lease runs out."""
+
+    gateway_ids: tuple[str, ...]
+    next_due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some sessions, and the cursor for those after them, empty when there are none."""
+
+    snapshots: tuple[Snapshot, ...]
+    cursor: str
+
+
 class SessionStore(Protocol):
     """Every method may raise StoreUnavailable."""
 
@@ -123,16 +139,17 @@ class SessionStore(Protocol):
     async def update_broadcast(
         self, session_id: str, connection_id: str, controls: Controls, *, now_ms: int
     ) -> Change:
-        """Set the given controls.
+        """Set the given controls. `last_change_ms` grows with each change, also when the clock goes back.
 
         Raises: Refused when the session is not live or the connection is not its speaker's.
         """
         ...
 
-    async def end(self, session_id: str, connection_id: str, reason: str, *, now_ms: int) -> Snapshot:
+    async def end(self, session_id: str, connection_id: str | None, reason: str, *, now_ms: int) -> Snapshot:
         """End a session; the snapshot has its last audience.
 
-        Raises: Refused when the session is not live or the connection is not its speaker's.
+        Raises: Refused when the session is not live or the connection is not its speaker's; None stands for
+        any.
         """
         ...
 
@@ -157,6 +174,33 @@ class SessionStore(Protocol):
         `forget_before_ms` are forgotten with their seats. Each ended session is reported by exactly one
         sweep.
         """
+        ...
+
+    async def live_page(self, cursor: str, *, limit: int, now_ms: int) -> Page:
+        """At most `limit` of the live sessions, those after a page's cursor; "" for the first page.
+
+        Raises: InvalidParameter when the cursor cannot be one of this store's.
+        """
+        ...
+
+    async def renew_lease(self, gateway_id: str, *, until_ms: int) -> bool:
+        """Let a gateway's lease run until then, its first one too; False when it has lapsed.
+
+        A lease that has run out is still renewed until `lapse` has seen it; one that has lapsed never is, for
+        a day at least.
+        """
+        ...
+
+    async def lapse(self, *, due_ms: int, settled_ms: int) -> Lapses:
+        """Let the leases lapse that ran out until `due_ms`.
+
+        Names them, and those that lapsed after `settled_ms`: what was under way at that moment may have added
+        seats since, and whoever was to see to the seats may have crashed.
+        """
+        ...
+
+    async def connections_of(self, gateway_id: str) -> tuple[str, ...]:
+        """The connections that depend on that lease and are present; some may be gone by now."""
         ...
 
     async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:

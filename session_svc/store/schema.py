@@ -41,6 +41,16 @@ VERSIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX rates_by_time ON rates (full_at_us);
     """,
+    """
+    ALTER TABLE seats ADD COLUMN gateway_id TEXT NOT NULL DEFAULT '';
+    CREATE INDEX seats_by_gateway ON seats (gateway_id) WHERE present AND gateway_id <> '';
+    CREATE TABLE leases (
+        gateway_id TEXT PRIMARY KEY,
+        until_ms INTEGER NOT NULL,
+        lapsed INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX leases_by_time ON leases (lapsed, until_ms);
+    """,
 )
 
 

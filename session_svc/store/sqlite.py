@@ -20,12 +20,13 @@ from session_svc.model import (
     Snapshot,
 )
 from session_svc.quotas import Quota, Verdict
-from session_svc.store.base import Change, CodeTaken, Handover, Refused, Swept
+from session_svc.store.base import Change, CodeTaken, Handover, Lapses, Page, Refused, Swept
 from session_svc.store.committer import Committer
 from session_svc.store.schema import migrate
 
 _Row: TypeAlias = sqlite3.Row
 _US_PER_MS = 1000
+_LAPSED_KEPT_MS = 86_400_000
 
 _SESSION = "SELECT * FROM sessions WHERE session_id = ?"
 _SEAT = "SELECT * FROM seats WHERE connection_id = ?"
@@ -146,7 +147,8 @@ class SqliteStore:
             session = _require_speaker(db, session_id, connection_id, now_ms)
             row = db.execute(
                 "UPDATE sessions SET is_paused = coalesce(?1, is_paused), is_muted = coalesce(?2, is_muted),"
-                " volume = coalesce(?3, volume), last_change_ms = ?4 WHERE session_id = ?5 AND ("
+                " volume = coalesce(?3, volume), last_change_ms = max(?4, last_change_ms + 1)"
+                " WHERE session_id = ?5 AND ("
                 " is_paused <> coalesce(?1, is_paused) OR is_muted <> coalesce(?2, is_muted)"
                 " OR volume <> coalesce(?3, volume)) RETURNING *",
                 (controls.is_paused, controls.is_muted, controls.volume, now_ms, session_id),
@@ -157,11 +159,14 @@ class SqliteStore:
 
         return await self._committer.run(work)
 
-    async def end(self, session_id: str, connection_id: str, reason: str, *, now_ms: int) -> Snapshot:
+    async def end(self, session_id: str, connection_id: str | None, reason: str, *, now_ms: int) -> Snapshot:
         """See SessionStore."""
 
         def work(db: sqlite3.Connection) -> Snapshot:
-            _require_speaker(db, session_id, connection_id, now_ms)
+            if connection_id is None:
+                _require_live(db, session_id, now_ms)
+            else:
+                _require_speaker(db, session_id, connection_id, now_ms)
             row = db.execute(
                 "UPDATE sessions SET ended = 1, ends_at_ms = ?, end_reason = ? WHERE session_id = ?"
                 " RETURNING *",
@@ -241,6 +246,65 @@ class SqliteStore:
 
         return await self._committer.run(work)
 
+    async def live_page(self, cursor: str, *, limit: int, now_ms: int) -> Page:
+        """See SessionStore; in the order of the codes, and a cursor is a code."""
+
+        def work(db: sqlite3.Connection) -> Page:
+            rows = db.execute(
+                "SELECT * FROM sessions WHERE ended = 0 AND ends_at_ms > ? AND session_id > ?"
+                " ORDER BY session_id LIMIT ?",
+                (now_ms, cursor, limit + 1),
+            ).fetchall()
+            shown = tuple(_snapshot(db, _session_of(row)) for row in rows[:limit])
+            return Page(shown, shown[-1].session.session_id if len(rows) > limit else "")
+
+        return await self._committer.run(work)
+
+    async def renew_lease(self, gateway_id: str, *, until_ms: int) -> bool:
+        """See SessionStore."""
+
+        def work(db: sqlite3.Connection) -> bool:
+            row = db.execute(
+                "INSERT INTO leases VALUES (?, ?, 0) ON CONFLICT (gateway_id)"
+                " DO UPDATE SET until_ms = excluded.until_ms WHERE lapsed = 0 RETURNING gateway_id",
+                (gateway_id, until_ms),
+            ).fetchone()
+            return row is not None
+
+        return await self._committer.run(work)
+
+    async def lapse(self, *, due_ms: int, settled_ms: int) -> Lapses:
+        """See SessionStore."""
+
+        def work(db: sqlite3.Connection) -> Lapses:
+            db.execute("DELETE FROM leases WHERE lapsed = 1 AND until_ms < ?", (due_ms - _LAPSED_KEPT_MS,))
+            db.execute(
+                "UPDATE leases SET lapsed = 1, until_ms = ?1 WHERE lapsed = 0 AND until_ms <= ?1", (due_ms,)
+            )
+            lapsed = db.execute(
+                "SELECT gateway_id FROM leases WHERE lapsed = 1 AND until_ms > ? ORDER BY until_ms",
+                (settled_ms,),
+            ).fetchall()
+            next_due: int | None = db.execute("SELECT min(until_ms) FROM leases WHERE lapsed = 0").fetchone()[
+                0
+            ]
+            return Lapses(tuple(row["gateway_id"] for row in lapsed), next_due)
+
+        return await self._committer.run(work)
+
+    async def connections_of(self, gateway_id: str) -> tuple[str, ...]:
+        """See SessionStore."""
+
+        def work(db: sqlite3.Connection) -> tuple[str, ...]:
+            rows = db.execute(
+                "SELECT connection_id FROM seats WHERE present AND gateway_id <> '' AND gateway_id = ?"
+                " AND session_id IN (SELECT session_id FROM sessions WHERE ended = 0)",
+                (gateway_id,),
+            )
+            return tuple(row["connection_id"] for row in rows.fetchall())
+
+        return await self._committer.run(work)
+
     async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:
         """See SessionStore."""
 
@@ -290,6 +354,7 @@ def _seat(db: sqlite3.Connection, connection_id: str) -> Seat | None:
         target_language=row["target_language"],
         request_id=row["request_id"],
         present=bool(row["present"]),
+        gateway_id=row["gateway_id"],
     )
 
 
@@ -379,7 +444,7 @@ def _insert_session(db: sqlite3.Connection, session: Session) -> None:
 
 def _insert_seat(db: sqlite3.Connection, seat: Seat) -> None:
     db.execute(
-        "INSERT INTO seats VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO seats VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             seat.connection_id,
             seat.session_id,
@@ -389,6 +454,7 @@ def _insert_seat(db: sqlite3.Connection, seat: Seat) -> None:
             seat.request_id,
             seat.present,
             seat.until_ms,
+            seat.gateway_id,
         ),
     )
 

@@ -301,6 +301,7 @@ async def test_a_seat_in_a_session_that_is_over_does_not_count(store: SessionSto
     await store.create(session(other), speaker(other), now_ms=NOW)
     await store.join(listener("c1", code=other), capacity=500, now_ms=NOW)
     assert await audience(store, other) == Audience({"es": 1})
+    assert await audience(store) == Audience({})
 
 
 async def test_handing_over_a_listeners_seat(store: SessionStore) -> None:
@@ -420,7 +421,7 @@ async def test_updating_the_broadcast(store: SessionStore) -> None:
     change = await store.update_broadcast(CODE, "speaker", Controls(volume=0.5), now_ms=NOW + 2)
     assert not change.changed
     assert change.snapshot.session.broadcast == Broadcast(
-        last_change_ms=NOW + 1, is_paused=True, is_muted=True, volume=0.5
+        last_change_ms=NOW + 3, is_paused=True, is_muted=True, volume=0.5
     )
     for connection in ("c1", "nobody"):
         with pytest.raises(Refused):
@@ -429,6 +430,108 @@ async def test_updating_the_broadcast(store: SessionStore) -> None:
         await store.update_broadcast("silver-otter-100", "speaker", Controls(), now_ms=NOW)
     with pytest.raises(Refused):
         await store.update_broadcast(CODE, "speaker", Controls(), now_ms=NOW + 2 * HOUR)
+
+
+async def test_changes_under_a_clock_that_goes_back(store: SessionStore) -> None:
+    """The time of the last change grows with every change, and only then: who compares times sees each."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    times = []
+    for paused, now_ms in (
+        (True, NOW + 5),
+        (True, NOW + 9),
+        (False, NOW - HOUR),
+        (True, NOW),
+        (False, NOW + 8),
+    ):
+        change = await store.update_broadcast(CODE, "speaker", Controls(is_paused=paused), now_ms=now_ms)
+        assert change.snapshot.session.broadcast.is_paused is paused
+        times.append(change.snapshot.session.broadcast.last_change_ms - NOW)
+    assert times == [5, 5, 6, 7, 8]
+
+
+async def test_anybodys_end(store: SessionStore) -> None:
+    """An end that names no connection is an end whoever speaks, also while nobody does; once."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await leave(store, "speaker")
+    ended = await store.end(CODE, None, "endedByOperator", now_ms=NOW + 1)
+    assert (ended.session.ended, ended.session.end_reason) == (True, "endedByOperator")
+    assert ended.audience == Audience({"es": 1})
+    with pytest.raises(Refused):
+        await store.end(CODE, None, "endedByOperator", now_ms=NOW + 2)
+    with pytest.raises(Refused):
+        await store.end("silver-otter-100", None, "endedByOperator", now_ms=NOW)
+
+
+async def test_pages_of_live_sessions(store: SessionStore) -> None:
+    """The pages together hold each live session once, and none that is over."""
+    codes = [f"silver-otter-{100 + number}" for number in range(9)]
+    for code in codes:
+        await store.create(session(code, f"s-{code}"), speaker(code, f"s-{code}"), now_ms=NOW)
+    await store.join(listener("c1", code=codes[4]), capacity=500, now_ms=NOW)
+    await store.end(codes[0], None, "over", now_ms=NOW)
+    await leave(store, f"s-{codes[1]}", NOW - HOUR)
+    seen: list[Snapshot] = []
+    cursor = ""
+    for _ in range(20):
+        page = await store.live_page(cursor, limit=2, now_ms=NOW)
+        assert len(page.snapshots) <= 2
+        seen += page.snapshots
+        cursor = page.cursor
+        if not cursor:
+            break
+    assert sorted(snapshot.session.session_id for snapshot in seen) == codes[2:]
+    assert [one.audience for one in seen if one.session.session_id == codes[4]] == [Audience({"es": 1})]
+    assert len((await store.live_page("", limit=100, now_ms=NOW)).snapshots) == 7
+
+
+async def test_a_lease_that_lapses(store: SessionStore) -> None:
+    """A lease is renewed until a sweep saw that it ran out, and never after; its lapse is remembered."""
+    assert await store.renew_lease("g1", until_ms=NOW + 30)
+    assert await store.renew_lease("g2", until_ms=NOW + 40)
+    assert (await store.lapse(due_ms=0, settled_ms=0)).gateway_ids == ()
+    assert await store.renew_lease("g1", until_ms=NOW + 60)
+    lapses = await store.lapse(due_ms=NOW + 40, settled_ms=NOW)
+    assert (lapses.gateway_ids, lapses.next_due_ms) == (("g2",), NOW + 60)
+    assert not await store.renew_lease("g2", until_ms=NOW + 90)
+    lapses = await store.lapse(due_ms=NOW + 60, settled_ms=NOW)
+    assert (sorted(lapses.gateway_ids), lapses.next_due_ms) == (["g1", "g2"], None)
+    assert (await store.lapse(due_ms=NOW + 100, settled_ms=NOW + 50)).gateway_ids == ("g1",)
+    assert (await store.lapse(due_ms=NOW + HOUR, settled_ms=NOW + HOUR)).gateway_ids == ()
+    for gateway_id in ("g1", "g2"):
+        assert not await store.renew_lease(gateway_id, until_ms=NOW + 2 * HOUR)
+
+
+async def test_a_lapse_across_replicas(replicas: Sequence[SessionStore]) -> None:
+    """Renewals and lapses at once: whoever was told that it holds its lease, does."""
+    await replicas[0].renew_lease("g1", until_ms=NOW)
+    outcomes = await asyncio.gather(
+        *(
+            replica.renew_lease("g1", until_ms=NOW + 90)
+            if number % 2
+            else replica.lapse(due_ms=NOW, settled_ms=0)
+            for number, replica in enumerate([*replicas, *replicas])
+        )
+    )
+    lapsed = (await replicas[0].lapse(due_ms=NOW, settled_ms=0)).gateway_ids == ("g1",)
+    renewed = {outcome for outcome in outcomes if isinstance(outcome, bool)}
+    assert renewed == ({False} if lapsed else {True})
+
+
+async def test_the_connections_of_a_gateway(store: SessionStore) -> None:
+    """Those that are present under its lease, whoever they are; not those of others or of none."""
+    await store.create(session(), replace(speaker(), gateway_id="g1"), now_ms=NOW)
+    for number in range(4):
+        seat = replace(listener(f"c{number}"), gateway_id="g1" if number < 3 else "g2")
+        await store.join(seat, capacity=500, now_ms=NOW)
+    await store.join(listener("c9"), capacity=500, now_ms=NOW)
+    await leave(store, "c0")
+    moved = replace(listener("c1"), gateway_id="g1")
+    seat = replace(handover(moved, "c5").seat, gateway_id="g2")
+    await store.hand_over(replace(handover(moved, "c5"), seat=seat), now_ms=NOW)
+    assert sorted(await store.connections_of("g1")) == ["c2", "speaker"]
+    assert sorted(await store.connections_of("g2")) == ["c3", "c5"]
+    assert await store.connections_of("g3") == ()
 
 
 async def test_ending_once(store: SessionStore) -> None:
@@ -723,11 +826,12 @@ CAP = 3
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["join", "leave", "language", "resume", "end", "sweep", "forget"]),
+        st.sampled_from(["join", "join", "leave", "language", "resume", "end", "sweep", "forget"]),
         st.integers(0, CONNECTIONS - 1),
         st.sampled_from(["es", "fr"]),
         st.integers(0, 1),
     ),
+    min_size=12,
     max_size=30,
 )
 FUSES = st.lists(st.integers(0, 120), max_size=3)
@@ -768,11 +872,11 @@ class Game:
                 await leave(store, connection)
             case "language":
                 await store.change_language(connection, language, now_ms=NOW)
-            case "end" if number == 0:
+            case "end" if number < 2:
                 await store.end(code, code, "bye", now_ms=NOW)
-            case "sweep" if number == 0:
+            case "sweep" if number < 3:
                 await store.sweep(now_ms=NOW + HOUR, forget_before_ms=0)
-            case "forget" if number == 0:
+            case "forget" if number < 3:
                 await store.sweep(now_ms=NOW, forget_before_ms=NOW + 1)
             case "resume":
                 seat = await store.seat(connection)

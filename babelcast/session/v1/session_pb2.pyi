@@ -257,12 +257,18 @@ class Session(_message.Message):
     AUDIENCE_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    SPEAKER_HASH_FIELD_NUMBER: _builtins.int
+    SPEAKER_PRESENT_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The public code, e.g. golden-eagle-427."""
     created_at_ms: _builtins.int
     """ms since the Unix epoch."""
     expires_at_ms: _builtins.int
     """When the session ends unless its speaker refreshes, ms since the Unix epoch."""
+    speaker_hash: _builtins.str
+    """Stands for the speaker's identity, and does not tell it: 16 hexadecimal digits."""
+    speaker_present: _builtins.bool
+    """False while the session waits for its speaker to come back."""
     @_builtins.property
     def settings(self) -> Global___SessionSettings:
         """What the speaker chose."""
@@ -284,10 +290,12 @@ class Session(_message.Message):
         audience: Global___Audience | None = ...,
         created_at_ms: _builtins.int = ...,
         expires_at_ms: _builtins.int = ...,
+        speaker_hash: _builtins.str = ...,
+        speaker_present: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "broadcast", b"broadcast", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "broadcast", b"broadcast", "created_at_ms", b"created_at_ms", "expires_at_ms", b"expires_at_ms", "session_id", b"session_id", "settings", b"settings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "broadcast", b"broadcast", "created_at_ms", b"created_at_ms", "expires_at_ms", b"expires_at_ms", "session_id", b"session_id", "settings", b"settings", "speaker_hash", b"speaker_hash", "speaker_present", b"speaker_present"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,12 +311,15 @@ class CreateSessionRequest(_message.Message):
     SPEAKER_ID_FIELD_NUMBER: _builtins.int
     CONNECTION_ID_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
+    GATEWAY_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Makes the call idempotent; at most 64 characters."""
     speaker_id: _builtins.str
     """The `sub` of the verified token."""
     connection_id: _builtins.str
     """The gateway's id of the speaker's connection."""
+    gateway_id: _builtins.str
+    """The gateway's lease that the connection depends on; empty: on none."""
     @_builtins.property
     def settings(self) -> Global___SessionSettings:
         """What the speaker chose; validated by the service."""
@@ -320,10 +331,11 @@ class CreateSessionRequest(_message.Message):
         speaker_id: _builtins.str = ...,
         connection_id: _builtins.str = ...,
         settings: Global___SessionSettings | None = ...,
+        gateway_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_id", b"connection_id", "request_id", b"request_id", "settings", b"settings", "speaker_id", b"speaker_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_id", b"connection_id", "gateway_id", b"gateway_id", "request_id", b"request_id", "settings", b"settings", "speaker_id", b"speaker_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -368,6 +380,7 @@ class JoinSessionRequest(_message.Message):
     TARGET_LANGUAGE_FIELD_NUMBER: _builtins.int
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    GATEWAY_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session's code."""
     connection_id: _builtins.str
@@ -378,6 +391,8 @@ class JoinSessionRequest(_message.Message):
     """The listener's address, for rate limits only; never stored in clear."""
     resume_token: _builtins.str
     """Present when the listener comes back: counts as the same listener, and not against rate limits."""
+    gateway_id: _builtins.str
+    """The gateway's lease that the connection depends on; empty: on none."""
     def __init__(
         self,
         *,
@@ -386,10 +401,11 @@ class JoinSessionRequest(_message.Message):
         target_language: _builtins.str = ...,
         client_address: _builtins.str = ...,
         resume_token: _builtins.str = ...,
+        gateway_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "connection_id", b"connection_id", "resume_token", b"resume_token", "session_id", b"session_id", "target_language", b"target_language"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "connection_id", b"connection_id", "gateway_id", b"gateway_id", "resume_token", b"resume_token", "session_id", b"session_id", "target_language", b"target_language"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -432,22 +448,26 @@ class RefreshConnectionRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     CONNECTION_ID_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    GATEWAY_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session's code."""
     connection_id: _builtins.str
     """The gateway's id of the new connection."""
     resume_token: _builtins.str
     """The secret from the last answer; used up by this call."""
+    gateway_id: _builtins.str
+    """The gateway's lease that the connection depends on; empty: on none."""
     def __init__(
         self,
         *,
         session_id: _builtins.str = ...,
         connection_id: _builtins.str = ...,
         resume_token: _builtins.str = ...,
+        gateway_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_id", b"connection_id", "resume_token", b"resume_token", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_id", b"connection_id", "gateway_id", b"gateway_id", "resume_token", b"resume_token", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -756,6 +776,162 @@ class DisconnectResponse(_message.Message):
 Global___DisconnectResponse: _TypeAlias = DisconnectResponse  # noqa: Y015
 
 @_typing.final
+class RenewLeaseRequest(_message.Message):
+    """RenewLeaseRequest names a gateway that is alive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GATEWAY_ID_FIELD_NUMBER: _builtins.int
+    gateway_id: _builtins.str
+    """A name that the gateway has made for this life of its own; at most 64 characters, hard to guess. A gateway
+    that was told that its lease is not held takes another one.
+    """
+    def __init__(
+        self,
+        *,
+        gateway_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gateway_id", b"gateway_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewLeaseRequest: _TypeAlias = RenewLeaseRequest  # noqa: Y015
+
+@_typing.final
+class RenewLeaseResponse(_message.Message):
+    """RenewLeaseResponse says whether the gateway's connections still count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HELD_FIELD_NUMBER: _builtins.int
+    LEASE_MS_FIELD_NUMBER: _builtins.int
+    held: _builtins.bool
+    """False: the lease had run out, and all connections with this gateway_id have been taken for gone."""
+    lease_ms: _builtins.int
+    """How long the lease is good from now, ms. Gateways renew it several times as often."""
+    def __init__(
+        self,
+        *,
+        held: _builtins.bool = ...,
+        lease_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "lease_ms", b"lease_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewLeaseResponse: _TypeAlias = RenewLeaseResponse  # noqa: Y015
+
+@_typing.final
+class ListSessionsRequest(_message.Message):
+    """ListSessionsRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many sessions; 0: 50. At most 100 are returned."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsRequest: _TypeAlias = ListSessionsRequest  # noqa: Y015
+
+@_typing.final
+class ListSessionsResponse(_message.Message):
+    """ListSessionsResponse holds a page, in no particular order. A session that begins or is prolonged between two
+    pages may be missed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty after the last."""
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
+        """The sessions, without their glossaries."""
+
+    def __init__(
+        self,
+        *,
+        sessions: _abc.Iterable[Global___Session] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsResponse: _TypeAlias = ListSessionsResponse  # noqa: Y015
+
+@_typing.final
+class CloseSessionRequest(_message.Message):
+    """CloseSessionRequest names a session to end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session's code."""
+    reason: _builtins.str
+    """Shown to everybody; endedByOperator when empty; at most 64 characters."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseSessionRequest: _TypeAlias = CloseSessionRequest  # noqa: Y015
+
+@_typing.final
+class CloseSessionResponse(_message.Message):
+    """CloseSessionResponse holds the session as it ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def session(self) -> Global___Session:
+        """The session."""
+
+    def __init__(
+        self,
+        *,
+        session: Global___Session | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseSessionResponse: _TypeAlias = CloseSessionResponse  # noqa: Y015
+
+@_typing.final
 class WatchSessionsRequest(_message.Message):
     """WatchSessionsRequest opens a watch."""
 
@@ -845,7 +1021,7 @@ class SessionEnded(_message.Message):
 
     REASON_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """speakerEnded, speakerDisconnected, expired, serviceUnavailable, or the speaker's own word."""
+    """speakerEnded, speakerDisconnected, endedByOperator, expired, serviceUnavailable, or the speaker's own word."""
     def __init__(
         self,
         *,

@@ -78,6 +78,21 @@ class SessionServiceStub:
                 request_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.DisconnectRequest.SerializeToString,
                 response_deserializer=babelcast_dot_session_dot_v1_dot_session__pb2.DisconnectResponse.FromString,
                 _registered_method=True)
+        self.RenewLease = channel.unary_unary(
+                '/babelcast.session.v1.SessionService/RenewLease',
+                request_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.RenewLeaseRequest.SerializeToString,
+                response_deserializer=babelcast_dot_session_dot_v1_dot_session__pb2.RenewLeaseResponse.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/babelcast.session.v1.SessionService/ListSessions',
+                request_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=babelcast_dot_session_dot_v1_dot_session__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.CloseSession = channel.unary_unary(
+                '/babelcast.session.v1.SessionService/CloseSession',
+                request_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.CloseSessionRequest.SerializeToString,
+                response_deserializer=babelcast_dot_session_dot_v1_dot_session__pb2.CloseSessionResponse.FromString,
+                _registered_method=True)
         self.WatchSessions = channel.unary_stream(
                 '/babelcast.session.v1.SessionService/WatchSessions',
                 request_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.WatchSessionsRequest.SerializeToString,
@@ -148,6 +163,27 @@ class SessionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenewLease(self, request, context):
+        """RenewLease says that a gateway is alive. Without it for a lease's time, its connections count as gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """ListSessions returns the sessions that are on, a page at a time. For operators: the gateway has checked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseSession(self, request, context):
+        """CloseSession ends a session for everybody, whoever speaks. For operators: the gateway has checked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchSessions(self, request, context):
         """WatchSessions streams every change of audience, broadcast state and life of all sessions.
         The stream carries changes only: after (re)opening it, a watcher reads what it holds with GetSession.
@@ -198,6 +234,21 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.Disconnect,
                     request_deserializer=babelcast_dot_session_dot_v1_dot_session__pb2.DisconnectRequest.FromString,
                     response_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.DisconnectResponse.SerializeToString,
+            ),
+            'RenewLease': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewLease,
+                    request_deserializer=babelcast_dot_session_dot_v1_dot_session__pb2.RenewLeaseRequest.FromString,
+                    response_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.RenewLeaseResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=babelcast_dot_session_dot_v1_dot_session__pb2.ListSessionsRequest.FromString,
+                    response_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'CloseSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseSession,
+                    request_deserializer=babelcast_dot_session_dot_v1_dot_session__pb2.CloseSessionRequest.FromString,
+                    response_serializer=babelcast_dot_session_dot_v1_dot_session__pb2.CloseSessionResponse.SerializeToString,
             ),
             'WatchSessions': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchSessions,
@@ -425,6 +476,87 @@ class SessionService:
             '/babelcast.session.v1.SessionService/Disconnect',
             babelcast_dot_session_dot_v1_dot_session__pb2.DisconnectRequest.SerializeToString,
             babelcast_dot_session_dot_v1_dot_session__pb2.DisconnectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewLease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/babelcast.session.v1.SessionService/RenewLease',
+            babelcast_dot_session_dot_v1_dot_session__pb2.RenewLeaseRequest.SerializeToString,
+            babelcast_dot_session_dot_v1_dot_session__pb2.RenewLeaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/babelcast.session.v1.SessionService/ListSessions',
+            babelcast_dot_session_dot_v1_dot_session__pb2.ListSessionsRequest.SerializeToString,
+            babelcast_dot_session_dot_v1_dot_session__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/babelcast.session.v1.SessionService/CloseSession',
+            babelcast_dot_session_dot_v1_dot_session__pb2.CloseSessionRequest.SerializeToString,
+            babelcast_dot_session_dot_v1_dot_session__pb2.CloseSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

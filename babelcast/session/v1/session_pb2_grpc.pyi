@@ -53,6 +53,12 @@ class SessionServiceStub:
     """EndSession ends a session for everybody. Only its speaker may."""
     Disconnect: _grpc.UnaryUnaryMultiCallable[_session_pb2.DisconnectRequest, _session_pb2.DisconnectResponse]
     """Disconnect records that a connection is gone: a listener leaves, a speaker's grace period starts."""
+    RenewLease: _grpc.UnaryUnaryMultiCallable[_session_pb2.RenewLeaseRequest, _session_pb2.RenewLeaseResponse]
+    """RenewLease says that a gateway is alive. Without it for a lease's time, its connections count as gone."""
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_session_pb2.ListSessionsRequest, _session_pb2.ListSessionsResponse]
+    """ListSessions returns the sessions that are on, a page at a time. For operators: the gateway has checked."""
+    CloseSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.CloseSessionRequest, _session_pb2.CloseSessionResponse]
+    """CloseSession ends a session for everybody, whoever speaks. For operators: the gateway has checked."""
     WatchSessions: _grpc.UnaryStreamMultiCallable[_session_pb2.WatchSessionsRequest, _session_pb2.WatchSessionsResponse]
     """WatchSessions streams every change of audience, broadcast state and life of all sessions.
     The stream carries changes only: after (re)opening it, a watcher reads what it holds with GetSession.
@@ -83,6 +89,12 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """EndSession ends a session for everybody. Only its speaker may."""
     Disconnect: _aio.UnaryUnaryMultiCallable[_session_pb2.DisconnectRequest, _session_pb2.DisconnectResponse]  # type: ignore[assignment]
     """Disconnect records that a connection is gone: a listener leaves, a speaker's grace period starts."""
+    RenewLease: _aio.UnaryUnaryMultiCallable[_session_pb2.RenewLeaseRequest, _session_pb2.RenewLeaseResponse]  # type: ignore[assignment]
+    """RenewLease says that a gateway is alive. Without it for a lease's time, its connections count as gone."""
+    ListSessions: _aio.UnaryUnaryMultiCallable[_session_pb2.ListSessionsRequest, _session_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """ListSessions returns the sessions that are on, a page at a time. For operators: the gateway has checked."""
+    CloseSession: _aio.UnaryUnaryMultiCallable[_session_pb2.CloseSessionRequest, _session_pb2.CloseSessionResponse]  # type: ignore[assignment]
+    """CloseSession ends a session for everybody, whoever speaks. For operators: the gateway has checked."""
     WatchSessions: _aio.UnaryStreamMultiCallable[_session_pb2.WatchSessionsRequest, _session_pb2.WatchSessionsResponse]  # type: ignore[assignment]
     """WatchSessions streams every change of audience, broadcast state and life of all sessions.
     The stream carries changes only: after (re)opening it, a watcher reads what it holds with GetSession.
@@ -158,6 +170,30 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.DisconnectResponse, _abc.Awaitable[_session_pb2.DisconnectResponse]]:
         """Disconnect records that a connection is gone: a listener leaves, a speaker's grace period starts."""
+
+    @_abc_1.abstractmethod
+    def RenewLease(
+        self,
+        request: _session_pb2.RenewLeaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.RenewLeaseResponse, _abc.Awaitable[_session_pb2.RenewLeaseResponse]]:
+        """RenewLease says that a gateway is alive. Without it for a lease's time, its connections count as gone."""
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _session_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.ListSessionsResponse, _abc.Awaitable[_session_pb2.ListSessionsResponse]]:
+        """ListSessions returns the sessions that are on, a page at a time. For operators: the gateway has checked."""
+
+    @_abc_1.abstractmethod
+    def CloseSession(
+        self,
+        request: _session_pb2.CloseSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.CloseSessionResponse, _abc.Awaitable[_session_pb2.CloseSessionResponse]]:
+        """CloseSession ends a session for everybody, whoever speaks. For operators: the gateway has checked."""
 
     @_abc_1.abstractmethod
     def WatchSessions(

@@ -28,6 +28,7 @@ ResultT = TypeVar("ResultT")
 Kind = Literal["Put", "Update", "Delete", "ConditionCheck"]
 
 PAGE: Final = 100
+LARGE_PAGE: Final = 1000
 _NAME = re.compile(r"#(\w+)")
 _VALUE = re.compile(r":(\w+)")
 
@@ -74,6 +75,7 @@ class Client(Protocol):
         ExpressionAttributeNames: Mapping[str, str],
         ExpressionAttributeValues: Mapping[str, Value],
         Limit: int,
+        ExclusiveStartKey: Item = ...,
     ) -> Output: ...
 
     async def scan(
@@ -200,7 +202,14 @@ class Calls:
 
         An index follows its table with a delay: what it says is to be asked of the table again.
         """
-        output = await self._repeated(
+        return (await self.page(table, index, value, limit=limit))["Items"]
+
+    async def page(
+        self, table: str, index: Index, value: str, *, limit: int, after: Item | None = None
+    ) -> Output:
+        """Rows of an index under a hash key as `first`, but after a page's LastEvaluatedKey."""
+        start: dict[str, Item] = {} if after is None else {"ExclusiveStartKey": after}
+        return await self._repeated(
             lambda: self._client.query(
                 TableName=table,
                 IndexName=index.name,
@@ -208,9 +217,19 @@ class Calls:
                 ExpressionAttributeNames={"#hash": index.hash_key},
                 ExpressionAttributeValues={":value": {"S": value}},
                 Limit=limit,
+                **start,
             )
         )
-        return output["Items"]
+
+    async def every(self, table: str, index: Index, value: str) -> list[Item]:
+        """All rows of an index under a hash key, lowest range key first."""
+        found: list[Item] = []
+        after: Item | None = None
+        while True:
+            output = await self.page(table, index, value, limit=LARGE_PAGE, after=after)
+            found += output["Items"]
+            if not (after := output.get("LastEvaluatedKey")):
+                return found
 
     async def matching(self, table: str, attribute: str, value: Value) -> list[Item]:
         """All rows of a table with that value; reads the whole table."""

@@ -90,6 +90,8 @@ class Reading:
 
     async def seat_row(self, connection_id: str) -> Item | None:
         """The row of a seat, past its time or not."""
+        if rows.is_lease(connection_id):
+            return None
         return await self._calls.get(self._tables.connections, connection_key(connection_id))
 
     async def seat(self, connection_id: str, now_ms: int) -> Seat | None:

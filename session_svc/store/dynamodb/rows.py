@@ -3,8 +3,11 @@
 Sessions     key sessionId. The session, its counters (`listenerCount`, `languages`) and `speakerPresent`, so
              that one row decides whether a listener may join or a speaker may act. `phase` is "open" until
              the end is carried out, then "ended"; `endedBy` names the operation that did it.
-Connections  key connectionId. A seat. `targetLanguage` and `shard` stand in listeners' rows only, so that the
-             indexes hold nobody else.
+Connections  key connectionId. A seat. `targetLanguage` and `shard` stand in listeners' rows only, and
+             `gatewayId` in those that are present, so that the indexes hold nobody else.
+             Or a gateway's lease, under a key that no connection has: `untilAt` is when it runs out, or when
+             it lapsed, and `shard` tells which; one that lapsed long ago has neither, and is kept so that it
+             stays lapsed.
 RateLimits   key rateKey. When the bucket will be full, µs since the epoch.
 
 Times are ms since the Unix epoch, except `ttl`, which DynamoDB wants in s. It deletes rows some time after
@@ -25,10 +28,14 @@ SHARDS: Final = ("0", "1", "2", "3")
 
 OPEN: Final = "open"
 ENDED: Final = "ended"
+HELD: Final = "leases"
+LAPSED: Final = "lapsed"
+_LEASE: Final = "lease/"
 TTL: Final = "ttl"
 ABANDONED_AFTER_S: Final = 86_400
 _MS_PER_S = 1000
 _US_PER_S = 1_000_000
+_MAX_DIGITS = 16
 # DynamoDB takes rows up to 400 KiB; the rest of the row is far below the difference.
 _MAX_SETTINGS_BYTES = 380 * 1024
 
@@ -128,6 +135,8 @@ def seat_item(seat: Seat) -> Item:
     if seat.role is Role.LISTENER:
         item["targetLanguage"] = text(seat.target_language)
         item["shard"] = text(SHARDS[zlib.crc32(seat.connection_id.encode()) % len(SHARDS)])
+    if seat.present and seat.gateway_id:
+        item["gatewayId"] = text(seat.gateway_id)
     return item
 
 
@@ -142,7 +151,39 @@ def seat_of(item: Item) -> Seat:
         target_language=item["targetLanguage"]["S"] if "targetLanguage" in item else "",
         request_id=item["requestId"]["S"],
         present=item["present"]["BOOL"],
+        gateway_id=item["gatewayId"]["S"] if "gatewayId" in item else "",
     )
+
+
+def lease_key(gateway_id: str) -> Item:
+    """The key of a lease's row."""
+    return {"connectionId": text(f"{_LEASE}{gateway_id}")}
+
+
+def gateway_of(item: Item) -> str:
+    """The gateway of a lease's row."""
+    return item["connectionId"]["S"].removeprefix(_LEASE)
+
+
+def is_lease(connection_id: str) -> bool:
+    """Whether a key is a lease's, and so no connection's."""
+    return connection_id.startswith(_LEASE)
+
+
+def open_session_cursor(key: Item) -> str:
+    """A key of the index of open sessions, as a cursor."""
+    return f"{key['endsAt']['N']}/{key['sessionId']['S']}"
+
+
+def open_session_key(cursor: str) -> Item:
+    """The key in a cursor.
+
+    Raises: InvalidParameter when there is none.
+    """
+    ends_at, _, session_id = cursor.partition("/")
+    if not (ends_at.isascii() and ends_at.isdecimal() and session_id and len(ends_at) <= _MAX_DIGITS):
+        raise InvalidParameter("pageToken", "it is none.")
+    return {"phase": text(OPEN), "endsAt": {"N": ends_at}, "sessionId": text(session_id)}
 
 
 def ttl(until_ms: int) -> Value:

@@ -15,15 +15,15 @@ from weakref import WeakValueDictionary
 
 from session_svc.model import Controls, Life, Role, Seat, Session, Snapshot
 from session_svc.quotas import Quota, Verdict
-from session_svc.store.base import Change, CodeTaken, Handover, Refused, StoreUnavailable, Swept
+from session_svc.store.base import Change, CodeTaken, Handover, Lapses, Page, Refused, StoreUnavailable, Swept
 from session_svc.store.dynamodb import rates, rows
 from session_svc.store.dynamodb.calls import Calls, Write
 from session_svc.store.dynamodb.client import open_client
 from session_svc.store.dynamodb.faults import ConditionFailed
 from session_svc.store.dynamodb.reading import Reading, Stale, acts
-from session_svc.store.dynamodb.rows import flag, number, snapshot_of
+from session_svc.store.dynamodb.rows import HELD, LAPSED, OPEN, Item, flag, number, snapshot_of
 from session_svc.store.dynamodb.sweeping import Sweeping
-from session_svc.store.dynamodb.tables import TableNames
+from session_svc.store.dynamodb.tables import SEATS_BY_GATEWAY, SEATS_BY_TIME, SESSIONS_BY_END, TableNames
 from session_svc.store.dynamodb.writes import Writes
 
 CAPACITY: Final = 4096
@@ -183,22 +183,31 @@ class DynamoDbStore:
         """See SessionStore."""
         writes = Writes(self._tables, now_ms)
         async with self._operation(), self._lane(session_id):
-            if controls == Controls():
-                row = await self._reading.session_row(session_id)
-                changed = False
-            else:
-                try:
-                    row = await self._calls.update(writes.control(session_id, connection_id, controls))
-                    return Change(snapshot_of(row), changed=True)
-                except ConditionFailed as failed:
-                    row = failed.rows[0]
+            change_ms = now_ms
+            unsure = False
+            for _ in range(ROUNDS):
+                row: Item | None
+                if controls == Controls():
+                    row = await self._reading.session_row(session_id)
+                else:
+                    try:
+                        row = await self._calls.update(
+                            writes.control(session_id, connection_id, controls, change_ms=change_ms)
+                        )
+                        return Change(snapshot_of(row), changed=True)
+                    except ConditionFailed as failed:
+                        row = failed.rows[0]
+                        unsure = unsure or failed.unsure
+                if not row or not acts(row, connection_id, now_ms):
+                    raise Refused
+                snapshot = snapshot_of(row)
+                if not controls.change(snapshot.session.broadcast):
                     # Who got no answer at first cannot know whose change it was; telling twice does no harm.
-                    changed = failed.unsure
-            if not row or not acts(row, connection_id, now_ms):
-                raise Refused
-            return Change(snapshot_of(row), changed=changed)
+                    return Change(snapshot, changed=unsure)
+                change_ms = max(now_ms, snapshot.session.broadcast.last_change_ms + 1)
+            raise _overtaken()
 
-    async def end(self, session_id: str, connection_id: str, reason: str, *, now_ms: int) -> Snapshot:
+    async def end(self, session_id: str, connection_id: str | None, reason: str, *, now_ms: int) -> Snapshot:
         """See SessionStore."""
         by = uuid.uuid4().hex
         async with self._operation(), self._lane(session_id):
@@ -274,6 +283,65 @@ class DynamoDbStore:
                 next_due_ms=next_due_ms,
             )
 
+    async def live_page(self, cursor: str, *, limit: int, now_ms: int) -> Page:
+        """See SessionStore; in the order of their ends. A page may have fewer sessions, and others follow."""
+        after = rows.open_session_key(cursor) if cursor else None
+        async with self._operation():
+            output = await self._calls.page(
+                self._tables.sessions, SESSIONS_BY_END, OPEN, limit=limit, after=after
+            )
+            found = await asyncio.gather(
+                *(self._reading.session(row["sessionId"]["S"], now_ms) for row in output["Items"])
+            )
+            last = output.get("LastEvaluatedKey")
+            return Page(
+                tuple(
+                    snapshot
+                    for snapshot in found
+                    if snapshot is not None and snapshot.session.life(now_ms) is Life.LIVE
+                ),
+                rows.open_session_cursor(last) if last else "",
+            )
+
+    async def renew_lease(self, gateway_id: str, *, until_ms: int) -> bool:
+        """See SessionStore."""
+        async with self._operation():
+            try:
+                await self._calls.update(Writes(self._tables, until_ms).renew_lease(gateway_id, until_ms))
+            except ConditionFailed:
+                return False
+            return True
+
+    async def lapse(self, *, due_ms: int, settled_ms: int) -> Lapses:
+        """See SessionStore."""
+        writes = Writes(self._tables, due_ms)
+        connections = self._tables.connections
+        gateway_ids: list[str] = []
+        next_due_ms: int | None = None
+        async with self._operation(SWEEP_S):
+            for row in await self._calls.every(connections, SEATS_BY_TIME, LAPSED):
+                gateway_id = rows.gateway_of(row)
+                if int(row["untilAt"]["N"]) > settled_ms:
+                    gateway_ids.append(gateway_id)
+                    continue
+                with contextlib.suppress(ConditionFailed):
+                    await self._calls.update(writes.settle_lease(gateway_id, settled_ms))
+            for row in await self._calls.every(connections, SEATS_BY_TIME, HELD):
+                if int(row["untilAt"]["N"]) > due_ms:
+                    next_due_ms = int(row["untilAt"]["N"])
+                    break
+                gateway_id = rows.gateway_of(row)
+                with contextlib.suppress(ConditionFailed):  # it was renewed, or lapsed already
+                    await self._calls.update(writes.lapse_lease(gateway_id, due_ms))
+                    gateway_ids.append(gateway_id)
+        return Lapses(tuple(gateway_ids), next_due_ms)
+
+    async def connections_of(self, gateway_id: str) -> tuple[str, ...]:
+        """See SessionStore."""
+        async with self._operation(SWEEP_S):
+            found = await self._calls.every(self._tables.connections, SEATS_BY_GATEWAY, gateway_id)
+            return tuple(row["connectionId"]["S"] for row in found)
+
     async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:
         """See SessionStore."""
         async with self._operation(TAKE_S):
@@ -327,7 +395,7 @@ class DynamoDbStore:
             else writes.remove_listener(seat.session_id, seat.target_language),
             writes.update_seat(
                 seat,
-                "SET #present = :gone, #untilAt = :left, #ttl = :ttl",
+                "SET #present = :gone, #untilAt = :left, #ttl = :ttl REMOVE #gatewayId",
                 gone=flag(False),
                 left=number(until_ms),
                 ttl=rows.ttl(until_ms),

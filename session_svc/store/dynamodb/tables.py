@@ -10,6 +10,7 @@ from session_svc.store.dynamodb.rows import TTL
 
 SEATS_BY_SESSION: Final = Index("sessionId-targetLanguage-index", "sessionId", "targetLanguage")
 SEATS_BY_TIME: Final = Index("shard-untilAt-index", "shard", "untilAt")
+SEATS_BY_GATEWAY: Final = Index("gatewayId-connectionId-index", "gatewayId", "connectionId")
 SESSIONS_BY_END: Final = Index("phase-endsAt-index", "phase", "endsAt")
 ON_DEMAND: Final = "PAY_PER_REQUEST"
 _NUMBERS: Final = frozenset({"untilAt", "endsAt"})
@@ -81,7 +82,7 @@ def tables(names: TableNames) -> tuple[Table, ...]:
     """All tables of the record."""
     return (
         Table(names.sessions, "sessionId", (SESSIONS_BY_END,)),
-        Table(names.connections, "connectionId", (SEATS_BY_SESSION, SEATS_BY_TIME)),
+        Table(names.connections, "connectionId", (SEATS_BY_SESSION, SEATS_BY_TIME, SEATS_BY_GATEWAY)),
         Table(names.rate_limits, "rateKey"),
     )
 

@@ -13,7 +13,7 @@ from session_svc.model import Controls, EndReason, Role, Seat, Session
 from session_svc.store.base import Handover
 from session_svc.store.dynamodb import rows
 from session_svc.store.dynamodb.calls import Write
-from session_svc.store.dynamodb.rows import ENDED, OPEN, Item, Value, flag, number, text
+from session_svc.store.dynamodb.rows import ENDED, HELD, LAPSED, OPEN, Item, Value, flag, number, text
 from session_svc.store.dynamodb.tables import TableNames
 
 LIVE: Final = "#phase = :open AND #endsAt > :now"
@@ -159,8 +159,10 @@ class Writes:
             },
         )
 
-    def control(self, session_id: str, connection_id: str, controls: Controls) -> Write:
-        """Set the given controls if that changes any; at least one must be given."""
+    def control(self, session_id: str, connection_id: str, controls: Controls, *, change_ms: int) -> Write:
+        """Set the given controls if that changes any, and the last change was earlier; at least one must be
+        given.
+        """
         given: dict[str, Value] = {}
         if controls.is_paused is not None:
             given["isPaused"] = flag(controls.is_paused)
@@ -172,19 +174,19 @@ class Writes:
         differences = " OR ".join(f"#{name} <> :{name}" for name in given)
         return self._session(
             session_id,
-            f"SET {settings}, #lastChangeAt = :now",
-            f"{_ITS_SPEAKER} AND ({differences})",
-            {"connection": text(connection_id), **given},
+            f"SET {settings}, #lastChangeAt = :change",
+            f"{_ITS_SPEAKER} AND #lastChangeAt < :change AND ({differences})",
+            {"connection": text(connection_id), "change": number(change_ms), **given},
         )
 
-    def end(self, session_id: str, connection_id: str, reason: str, *, by: str) -> Write:
-        """The speaker ends a live session."""
+    def end(self, session_id: str, connection_id: str | None, reason: str, *, by: str) -> Write:
+        """The speaker, or for None whoever asks, ends a live session."""
         return self._session(
             session_id,
             "SET #phase = :ended, #endsAt = :now, #endReason = :reason, #endedBy = :by, #ttl = :ttl",
-            _ITS_SPEAKER,
+            LIVE if connection_id is None else _ITS_SPEAKER,
             {
-                "connection": text(connection_id),
+                "connection": text(connection_id or ""),
                 "reason": text(reason),
                 "by": text(by),
                 "ttl": rows.ttl(self.now_ms),
@@ -208,6 +210,47 @@ class Writes:
             session_key(session.session_id),
             "#phase = :ended AND #endsAt = :ends AND #listenerCount = :zero",
             {**_CONSTANTS, "ends": number(session.ends_at_ms)},
+        )
+
+    # --- leases
+
+    def renew_lease(self, gateway_id: str, until_ms: int) -> Write:
+        """Let a lease run until then unless it has lapsed."""
+        return self._lease(
+            gateway_id,
+            "SET #untilAt = :until, #shard = :held, #ttl = :ttl",
+            "attribute_not_exists(#connectionId) OR #shard = :held",
+            until_ms,
+        )
+
+    def lapse_lease(self, gateway_id: str, at_ms: int) -> Write:
+        """Let a lease lapse that ran out until then."""
+        return self._lease(
+            gateway_id,
+            "SET #untilAt = :until, #shard = :lapsed, #ttl = :ttl",
+            "#shard = :held AND #untilAt <= :until",
+            at_ms,
+        )
+
+    def settle_lease(self, gateway_id: str, settled_ms: int) -> Write:
+        """Take a lease that lapsed until then out of the index; its row stays until its time."""
+        return self._lease(
+            gateway_id, "REMOVE #shard, #untilAt", "#shard = :lapsed AND #untilAt <= :until", settled_ms
+        )
+
+    def _lease(self, gateway_id: str, update: str, condition: str, until_ms: int) -> Write:
+        return Write(
+            "Update",
+            self.tables.connections,
+            rows.lease_key(gateway_id),
+            condition,
+            {
+                "until": number(until_ms),
+                "held": text(HELD),
+                "lapsed": text(LAPSED),
+                "ttl": rows.ttl(until_ms),
+            },
+            update,
         )
 
     def _session(

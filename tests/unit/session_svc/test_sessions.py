@@ -457,7 +457,7 @@ async def test_broadcast_controls(world: World) -> None:
         snapshot = await world.sessions.update_broadcast(code, "c-speaker", controls)
     broadcast = snapshot.session.broadcast
     assert (broadcast.is_paused, broadcast.is_muted, broadcast.volume) == (False, True, 0.0)
-    assert broadcast.last_change_ms == changed
+    assert broadcast.last_change_ms == changed + 1
     assert len(world.events()) == 2
     for volume in (-0.1, 1.1, float("nan")):
         with pytest.raises(InvalidParameter):

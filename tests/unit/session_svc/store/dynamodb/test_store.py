@@ -29,7 +29,7 @@ from session_svc.store.dynamodb.calls import Calls, Client
 from session_svc.store.dynamodb.client import open_client
 from session_svc.store.dynamodb.provisioning import Provisioning
 from session_svc.store.dynamodb.rows import ABANDONED_AFTER_S, session_item
-from session_svc.store.dynamodb.tables import TableNames, tables
+from session_svc.store.dynamodb.tables import SEATS_BY_SESSION, TableNames, tables
 
 NOW = 4_000_000_000_000
 HOUR = 3_600_000
@@ -157,7 +157,7 @@ async def test_answers_that_are_lost(client: Client, dynamodb: TableNames) -> No
     found = await store.find(CODE)
     assert found is not None
     assert found.audience == Audience({"es": 1})
-    change = await lost(store.update_broadcast(CODE, "s", Controls(is_muted=True), now_ms=NOW))
+    change = await lost(store.update_broadcast(CODE, "s", Controls(is_muted=True), now_ms=NOW + 1))
     assert change == Change(replace(found, session=muted(found.session)), changed=True)
     ended = await lost(store.end(CODE, "s", "bye", now_ms=NOW))
     assert isinstance(ended, Snapshot)
@@ -168,7 +168,7 @@ async def test_answers_that_are_lost(client: Client, dynamodb: TableNames) -> No
 
 def muted(session: Session) -> Session:
     """The session after its speaker muted."""
-    return replace(session, broadcast=Broadcast(NOW, is_muted=True))
+    return replace(session, broadcast=Broadcast(NOW + 1, is_muted=True))
 
 
 async def test_a_sweep_whose_answer_is_lost(client: Client, dynamodb: TableNames) -> None:
@@ -248,6 +248,38 @@ async def test_a_crowd_is_forgotten(client: Client, dynamodb: TableNames) -> Non
     await store.sweep(now_ms=NOW + 1, forget_before_ms=NOW + 1)
     assert await store.find(CODE) is None
     assert [await store.seat(f"c{i}") for i in range(0, 120, 17)] == [None] * 8
+
+
+class Lagging:
+    """A client whose index of seats by session knows nothing yet."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.lagging = True
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        return getattr(self._client, name)  # type: ignore[no-any-return]
+
+    async def query(self, **parameters: object) -> object:
+        """Nothing, for that index."""
+        if self.lagging and parameters["IndexName"] == SEATS_BY_SESSION.name:
+            return {"Items": []}
+        return await self._client.query(**parameters)  # type: ignore[arg-type]
+
+
+async def test_an_index_that_is_late(client: Client, dynamodb: TableNames) -> None:
+    """A session whose seats are not all to be seen is forgotten later, with them: its code may be used again."""
+    lagging = Lagging(client)
+    store = DynamoDbStore(Calls(cast(Client, lagging)), dynamodb, clock=Clock())
+    await store.create(SESSION, SPEAKER, now_ms=NOW)
+    await store.join(listener("c1"), capacity=1, now_ms=NOW)
+    await store.end(CODE, "s", "bye", now_ms=NOW)
+    await store.sweep(now_ms=NOW + 1, forget_before_ms=NOW + 1)
+    assert await store.find(CODE) is not None
+    lagging.lagging = False
+    await store.sweep(now_ms=NOW + 1, forget_before_ms=NOW + 1)
+    assert await store.find(CODE) is None
+    assert await store.seat("c1") is None
 
 
 async def test_more_than_a_page_is_due(client: Client, dynamodb: TableNames) -> None:
