@@ -28,6 +28,7 @@ from gateway.connection import Connection, Visit
 from gateway.desk import Desk, Languages
 from gateway.fanout import Hub
 from gateway.http import Answer, Site, bearer, wants_upgrade
+from gateway.lease import keep_lease
 from gateway.limits import KeyedBuckets
 from gateway.rooms import Rooms
 from gateway.sessions import IDEMPOTENT, SERVICE, Sessions
@@ -132,10 +133,13 @@ class Gateway:
             )
             gateway = cls(desk, Site(issuer=issuers.local, ready=lambda: gateway.ready), port=port)
             follower = asyncio.create_task(rooms.follow(), name="follow-sessions")
-            follower.add_done_callback(gateway._on_follower_done)
+            follower.add_done_callback(gateway._on_needed_done)
             stack.push_async_callback(_cancel, follower)
             ticker = asyncio.create_task(gateway._tick(), name="lifetimes")
             stack.push_async_callback(_cancel, ticker)
+            keeper = asyncio.create_task(keep_lease(sessions, on_lost=gateway.send_away), name="lease")
+            keeper.add_done_callback(gateway._on_needed_done)
+            stack.push_async_callback(_cancel, keeper)
             server = await gateway._serve(listening)
             stack.push_async_callback(_close_server, server)
             gateway._resources = stack.pop_all()
@@ -159,6 +163,11 @@ class Gateway:
         """Warn and close the connections that are too old or silent; called every TICK_S."""
         for connection in tuple(self._connections):
             connection.check_lifetime()
+
+    def send_away(self) -> None:
+        """Close all connections, so that clients come back with their resume tokens."""
+        for connection in tuple(self._connections):
+            connection.outlet.close_soon(1001, "taken for gone; come back")
 
     async def aclose(self) -> None:
         """Drain and stop; idempotent."""
@@ -236,9 +245,13 @@ class Gateway:
             await asyncio.sleep(TICK_S)
             self.check_lifetimes()
 
-    def _on_follower_done(self, task: "asyncio.Task[None]") -> None:
+    def _on_needed_done(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled():
-            log.critical("sessions are no longer followed", exc_info=task.exception())
+            log.critical(
+                "a task of the gateway has stopped",
+                extra={"task": task.get_name()},
+                exc_info=task.exception(),
+            )
             self._deaf = True
 
 

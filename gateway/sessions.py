@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,18 @@ if TYPE_CHECKING:  # the asynchronous stub exists in the type stubs only
     from babelcast.session.v1.session_pb2_grpc import SessionServiceAsyncStub
 
 SERVICE = "babelcast.session.v1.SessionService"
-# every call but these two may be sent again without changing anything twice; Refresh and Change move state
-IDEMPOTENT = ("CreateSession", "JoinSession", "UpdateBroadcast", "GetSession", "EndSession", "Disconnect")
+# every other call may be sent again without changing anything twice; Refresh and Change move state
+IDEMPOTENT = (
+    "CreateSession",
+    "JoinSession",
+    "UpdateBroadcast",
+    "GetSession",
+    "EndSession",
+    "Disconnect",
+    "RenewLease",
+    "ListSessions",
+    "CloseSession",
+)
 DEADLINE_S = 5.0
 WATCH_BACKOFF_S = 0.5
 
@@ -29,19 +40,34 @@ class Sessions:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: SessionServiceAsyncStub = SessionServiceStub(channel)
+        self._gateway_id = ""
+        self.begin_lease()
+
+    def begin_lease(self) -> None:
+        """Let connections from now on depend on a new lease."""
+        self._gateway_id = secrets.token_urlsafe(12)
+
+    async def renew_lease(self) -> api.RenewLeaseResponse:
+        """Say that this gateway is alive."""
+        request = api.RenewLeaseRequest(gateway_id=self._gateway_id)
+        with domain_errors():
+            return await self._stub.RenewLease(request, timeout=DEADLINE_S)
 
     async def create(self, request: api.CreateSessionRequest) -> api.CreateSessionResponse:
         """Make a session."""
+        request.gateway_id = self._gateway_id
         with domain_errors():
             return await self._stub.CreateSession(request, timeout=DEADLINE_S)
 
     async def join(self, request: api.JoinSessionRequest) -> api.JoinSessionResponse:
         """Take a seat."""
+        request.gateway_id = self._gateway_id
         with domain_errors():
             return await self._stub.JoinSession(request, timeout=DEADLINE_S)
 
     async def refresh(self, request: api.RefreshConnectionRequest) -> api.RefreshConnectionResponse:
         """Take a role over."""
+        request.gateway_id = self._gateway_id
         with domain_errors():
             return await self._stub.RefreshConnection(request, timeout=DEADLINE_S)
 
