@@ -285,9 +285,13 @@ class Fuzz:
                 with contextlib.suppress(RuntimeError):  # closing already
                     client.socket.transport.write(self._chance.randbytes(self._chance.randrange(1, 200)))
                 return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
-                await client.close()
+        try:
+            # reading on, since a client that does not read its answers does not see the close either
+            await asyncio.gather(client.close(), client.closed())
+        except TimeoutError:
+            self._report.fault("a connection did not close")
+        except BabelcastError as error:
+            self._report.fault(f"what came is not of the protocol: {error.message}")
 
     def _path(self) -> str:
         if self._chance.random() < 0.8:
