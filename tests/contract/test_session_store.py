@@ -48,7 +48,7 @@ from session_svc.store.sqlite import SqliteStore
 NOW = 4_000_000_000_000
 HOUR = 3_600_000
 CODE = "golden-eagle-427"
-DYNAMODB_EXAMPLES = 25
+DYNAMODB_EXAMPLES = 12
 
 
 class Place(Protocol):
@@ -782,6 +782,8 @@ class MortalFile:
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(self._path, isolation_level=None, factory=MortalConnection)
             connection.row_factory = sqlite3.Row
+            connection.fuse = Fuse(1_000_000)
+            connection.execute("PRAGMA foreign_keys = ON")
             connection.fuse = fuse
             return connection
 

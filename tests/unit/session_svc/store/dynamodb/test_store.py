@@ -268,7 +268,7 @@ class Lagging:
 
 
 async def test_an_index_that_is_late(client: Client, dynamodb: TableNames) -> None:
-    """A session whose seats are not all to be seen is forgotten later, with them: its code may be used again."""
+    """A session whose seats cannot all be seen yet is forgotten later, since its code may be used again."""
     lagging = Lagging(client)
     store = DynamoDbStore(Calls(cast(Client, lagging)), dynamodb, clock=Clock())
     await store.create(SESSION, SPEAKER, now_ms=NOW)
