@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from babelcast.auth.config import OPERATOR_GROUP
 from cli import outcome, places
 
 app = typer.Typer(
@@ -27,6 +28,10 @@ tables_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(tables_app, name="tables")
+sessions_app = typer.Typer(
+    help="See and end the sessions of a running system, with an operator's token.", no_args_is_help=True
+)
+app.add_typer(sessions_app, name="sessions")
 
 Url = Annotated[str, typer.Option(help="Address of the gateway.", envvar="BABELCAST_URL")]
 Token = Annotated[
@@ -36,6 +41,17 @@ Token = Annotated[
         envvar="BABELCAST_TOKEN",
     ),
 ]
+OperatorToken = Annotated[
+    str,
+    typer.Option(
+        help="Operator's token; by default a short one from the local data directory.",
+        envvar="BABELCAST_TOKEN",
+    ),
+]
+Group = Annotated[
+    str, typer.Option(help="Group that operators' tokens name.", envvar="OPERATOR_GROUP", show_default=True)
+]
+Code = Annotated[str, typer.Argument(help="The session's code.")]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -132,13 +148,23 @@ def token(
     data_dir: DataDir = None,
     subject: Annotated[str, typer.Option(help="Who the token speaks for.")] = "local-speaker",
     hours: Annotated[float, typer.Option(help="How long it is good.", min=0.01)] = 12.0,
+    operator: Annotated[
+        bool, typer.Option("--operator", help="Let its bearer see and end any session.")
+    ] = False,
+    operator_group: Group = OPERATOR_GROUP,
 ) -> None:
-    """Print a speaker's token of the local issuer."""
+    """Print a speaker's, or an operator's, token of the local issuer."""
     from cli import token as tokens
 
     async def work() -> int:
         sys.stdout.write(
-            tokens.mint(places.data_dir_or_default(data_dir), subject=subject, hours=hours) + "\n"
+            tokens.mint(
+                places.data_dir_or_default(data_dir),
+                subject=subject,
+                hours=hours,
+                groups=[operator_group] if operator else [],
+            )
+            + "\n"
         )
         return outcome.OK
 
@@ -242,3 +268,66 @@ def check(tag: Tags = None) -> None:
     from cli import tables as command
 
     outcome.run(command.check(os.environ, tag or [], Console()))
+
+
+@sessions_app.command("list", epilog="Example: babelcast sessions list --json")
+def list_sessions(
+    url: Url = places.DEFAULT_URL,
+    token: OperatorToken = "",
+    data_dir: DataDir = None,
+    operator_group: Group = OPERATOR_GROUP,
+    as_json: Json = False,
+) -> None:
+    """List the sessions that are on, oldest first: listeners, languages, state, and a hash of the speaker."""
+    from cli import sessions as command
+
+    async def work() -> int:
+        good_token = _operator_token(token, data_dir, operator_group)
+        return await command.show_all(url, good_token, Console(), as_json=as_json)
+
+    outcome.run(work())
+
+
+@sessions_app.command("show", epilog="Example: babelcast sessions show golden-eagle-427")
+def show_session(
+    code: Code,
+    url: Url = places.DEFAULT_URL,
+    token: OperatorToken = "",
+    data_dir: DataDir = None,
+    operator_group: Group = OPERATOR_GROUP,
+    as_json: Json = False,
+) -> None:
+    """Show how a session stands."""
+    from cli import sessions as command
+
+    async def work() -> int:
+        good_token = _operator_token(token, data_dir, operator_group)
+        return await command.show(url, good_token, code, Console(), as_json=as_json)
+
+    outcome.run(work())
+
+
+@sessions_app.command("end", epilog="Example: babelcast sessions end golden-eagle-427")
+def end_session(
+    code: Code,
+    url: Url = places.DEFAULT_URL,
+    token: OperatorToken = "",
+    data_dir: DataDir = None,
+    operator_group: Group = OPERATOR_GROUP,
+    as_json: Json = False,
+) -> None:
+    """End a session for everybody, at once."""
+    from cli import sessions as command
+
+    async def work() -> int:
+        good_token = _operator_token(token, data_dir, operator_group)
+        return await command.end(url, good_token, code, Console(), as_json=as_json)
+
+    outcome.run(work())
+
+
+def _operator_token(token: str, data_dir: Path | None, group: str) -> str:
+    from cli import token as tokens
+
+    directory = places.data_dir_or_default(data_dir)
+    return tokens.given_or_minted(token, directory, subject="local-operator", groups=[group])

@@ -1,5 +1,6 @@
 """Speakers' tokens from the local issuer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from babelcast.auth.local_issuer import KEY_FILE, LocalIssuer
@@ -8,15 +9,17 @@ from babelcast.errors import Unauthorized
 S_PER_HOUR = 3600.0
 
 
-def mint(data_dir: Path, *, subject: str, hours: float) -> str:
-    """A token for `subject`, good for `hours`. The issuer is made when the directory has none.
+def mint(data_dir: Path, *, subject: str, hours: float, groups: Sequence[str] = ()) -> str:
+    """A token for `subject` in these groups, good for `hours`. A directory without an issuer gets one.
 
     Raises: ServiceUnavailable, OSError.
     """
-    return LocalIssuer.open(data_dir).mint(subject, lifetime_s=hours * S_PER_HOUR)
+    return LocalIssuer.open(data_dir).mint(subject, lifetime_s=hours * S_PER_HOUR, groups=groups)
 
 
-def given_or_minted(token: str, data_dir: Path, *, subject: str = "local-speaker") -> str:
+def given_or_minted(
+    token: str, data_dir: Path, *, subject: str = "local-speaker", groups: Sequence[str] = ()
+) -> str:
     """The token that was given, else a short one from the issuer of the local server.
 
     Raises: Unauthorized when there is neither.
@@ -27,4 +30,4 @@ def given_or_minted(token: str, data_dir: Path, *, subject: str = "local-speaker
         raise Unauthorized(
             f"No token: {data_dir} is not the data directory of a server. Give --token or --data-dir."
         )
-    return mint(data_dir, subject=subject, hours=1)
+    return mint(data_dir, subject=subject, hours=1, groups=groups)

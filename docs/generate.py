@@ -94,7 +94,8 @@ def server_messages() -> str:
     )
     sections = [_section(_tag(kind), kind, hidden=_fields(say.ServerMessage)) for kind in kinds]
     parts = [
-        _section(kind.__name__, kind, hidden=()) for kind in (say.BroadcastState, say.Dynamics, say.Timing)
+        _section(kind.__name__, kind, hidden=())
+        for kind in (say.BroadcastState, say.Dynamics, say.Timing, say.SessionView)
     ]
     return "\n\n".join([overview, *sections, *parts])
 
@@ -230,11 +231,15 @@ def _range(low: float | None, high: float | None, unit: str) -> str:
 
 
 def _who(kind: type[ask.AnyClientMessage]) -> str:
+    if kind in permissions.OPERATORS:
+        return "operator"
     roles = ALLOWED[kind]
     return "anyone" if roles == frozenset(Role) else ", ".join(_ROLES[role] for role in Role if role in roles)
 
 
 def _verdict(kind: type[ask.AnyClientMessage], *, role: Role, ended: bool) -> str:
+    if kind in permissions.OPERATORS:
+        return "operator"
     try:
         permissions.check(
             kind, action=_tag(kind), role=role, own_session="own", named_session="", ended=ended

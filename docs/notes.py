@@ -19,6 +19,13 @@ FIELDS: Final = {
     "chunks": "Chunks taken in since the session began on this connection.",
     "code": "See [Errors](#errors).",
     "component": "The station concerned.",
+    "CloseSession.reason": "Shown to everybody.",
+    "CloseSession.sessionId": "The session's code, such as `golden-eagle-427`.",
+    "ShowSession.sessionId": "The session's code, such as `golden-eagle-427`.",
+    "CloseSession.token": "The operator's JWT, for clients that cannot set a header.",
+    "ListSessions.token": "The operator's JWT, for clients that cannot set a header.",
+    "ShowSession.token": "The operator's JWT, for clients that cannot set a header.",
+    "SessionClosed.listenerCount": "Listeners it was ended for.",
     "connectionId": "Names this connection in the server's logs.",
     "controlAction": "What to do.",
     "BroadcastControlled.controlAction": "What was done.",
@@ -38,6 +45,7 @@ FIELDS: Final = {
     "format": "`raw` means `pcm`.",
     "TranslatedAudio.format": "`pcm` (signed 16-bit little-endian) or `opus` (an Ogg Opus clip).",
     "glossary": "Fixed translations: term → language → translation. At most 500 terms.",
+    "glossaryTerms": "How many terms the glossary has.",
     "idleSeconds": "How long nothing was heard, s.",
     "intensity": "How far from the speaker's usual, 0 to 1.",
     "isActive": "False once the session has ended.",
@@ -62,6 +70,9 @@ FIELDS: Final = {
     "AudioQualityWarning.message": "What to do about it, for people.",
     "minStability": "Stability from which partial text counts as stable.",
     "minStabilityThreshold": "`minStability` in force.",
+    "nextPageToken": "`pageToken` for the next page; absent on the last.",
+    "pageSize": "At most so many sessions.",
+    "pageToken": "`nextPageToken` of the page before.",
     "partialResults": "Whether text comes while a sentence is being said.",
     "partialResultsEnabled": "`partialResults` in force.",
     "qualityTier": "The grade of engines.",
@@ -69,7 +80,8 @@ FIELDS: Final = {
     "reason": "Shown to listeners.",
     "ConnectionRefreshRequired.reason": "Why.",
     "SessionEnded.reason": (
-        "`speakerEnded`, `speakerDisconnected`, `expired`, `serviceUnavailable`, or the speaker's own word."
+        "`speakerEnded`, `speakerDisconnected`, `endedByOperator`, `expired`, `serviceUnavailable`, or the"
+        " speaker's own word."
     ),
     "refreshBy": "When this connection will be closed, ms since the Unix epoch.",
     "remainingMinutes": "Time left, minutes.",
@@ -97,6 +109,10 @@ FIELDS: Final = {
     "source": "Languages that can be spoken.",
     "sourceLanguage": "The language that is spoken.",
     "sourceText": "What was said, in the source language.",
+    "session": "The session.",
+    "sessions": "A list of [SessionView](#sessionview).",
+    "speakerHash": "Stands for the speaker's identity, and does not tell it.",
+    "speakerPresent": "False while the session waits for its speaker to come back.",
     "stability": "How sure the engine is that `text` will stay, 0 to 1.",
     "stableText": "The leading part of `text` that will not be taken back.",
     "startTime": "Start of the speech, s from the start of the session's audio.",
@@ -143,6 +159,9 @@ ANSWERS: Final[dict[type[ask.AnyClientMessage], tuple[type[say.AnyServerMessage]
     ask.RefreshConnection: (say.ConnectionRefreshComplete, say.StateRestored),
     ask.ListLanguages: (say.Languages,),
     ask.EditTranscript: (say.Transcript,),
+    ask.ListSessions: (say.SessionList,),
+    ask.ShowSession: (say.SessionShown,),
+    ask.CloseSession: (say.SessionClosed,),
 }
 """The direct answer to each action; `sendAudio` has none but `ack`'s, and `stateRestored` is a speaker's."""
 
@@ -176,6 +195,9 @@ HEARD_BY: Final[dict[type[say.AnyServerMessage], str]] = {
     say.SessionEnded: "everyone",
     say.ServiceDegraded: "speaker; listeners concerned",
     say.SystemRecovered: "speaker; listeners concerned",
+    say.SessionList: "operator",
+    say.SessionShown: "operator",
+    say.SessionClosed: "operator",
     say.Error: "who asks",
 }
 

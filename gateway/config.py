@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from babelcast.auth.config import OPERATOR_GROUP
 from babelcast.config import setting
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -43,6 +44,10 @@ class GatewayConfig:
         2.0, "How long a session lasts unless its speaker refreshes, and a connection at most, h."
     )
     trusted_proxies: str = setting("", "Networks whose X-Forwarded-For counts, e.g. 10.0.0.0/8, with commas.")
+    operator_group: str = setting(
+        OPERATOR_GROUP,
+        "Group or scope in the tokens of those who may see and end any session.",
+    )
     resume_window_seconds: Positive = setting(120, "How long a listener can catch up on what it missed, s.")
     status_interval_seconds: Positive = setting(30, "How often a speaker is told the audience, s.")
     drain_seconds: Positive = setting(20, "Longest time to let sentences finish when stopping, s.")

@@ -26,7 +26,7 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
-from gateway import messages, permissions
+from gateway import messages, operators, permissions
 from gateway.desk import Desk
 from gateway.lifetime import Lifetime, Limits, Step
 from gateway.limits import TokenBucket
@@ -180,7 +180,12 @@ class Connection:
     async def _on_message(self, message: ask.AnyClientMessage) -> None:
         action = str(message.__struct_config__.tag)
         async with self._answered(action, message.request_id):
-            self._permit(type(message), action, getattr(message, "session_id", ""))
+            self._permit(
+                type(message),
+                action,
+                getattr(message, "session_id", ""),
+                operator=await self._is_operator(message),
+            )
             await self._act(message)
 
     @contextlib.asynccontextmanager
@@ -213,6 +218,8 @@ class Connection:
                 await self._list_languages(message)
             case ask.GetSessionStatus():
                 await self._status(message)
+            case ask.ListSessions() | ask.ShowSession() | ask.CloseSession():
+                self.outlet.send(await operators.answer(self._desk, message))
             case _:
                 if self._role is None:
                     raise UnauthorizedAction(str(message.__struct_config__.tag), self._role_name)
@@ -226,7 +233,9 @@ class Connection:
             return Role.NONE
         return Role.SPEAKER if isinstance(self._role, Speaker) else Role.LISTENER
 
-    def _permit(self, kind: type[ask.AnyClientMessage], action: str, named_session: str) -> None:
+    def _permit(
+        self, kind: type[ask.AnyClientMessage], action: str, named_session: str, *, operator: bool = False
+    ) -> None:
         room = self._role.room if self._role is not None else None
         permissions.check(
             kind,
@@ -235,7 +244,17 @@ class Connection:
             own_session=room.session.session_id if room is not None else "",
             named_session=named_session,
             ended=room is not None and room.ended is not None,
+            operator=operator,
         )
+
+    async def _is_operator(self, message: ask.AnyClientMessage) -> bool:
+        """Whether an operator's token came with an operator's message."""
+        if not isinstance(message, ask.ListSessions | ask.ShowSession | ask.CloseSession):
+            return False
+        if self._visit.identity is None and not message.token:
+            return False
+        identity = await self._identity(message.token)
+        return operators.is_operator(identity, self._desk.config.operator_group)
 
     async def _identity(self, token: str) -> Identity:
         """Who speaks: by the header's token, or else by the message's, or else by the URL's."""

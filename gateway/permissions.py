@@ -35,6 +35,9 @@ ALLOWED: Final[dict[type[ask.AnyClientMessage], frozenset[Role]]] = {
     ask.GetSessionStatus: _SPEAKER | _LISTENER,
     ask.Heartbeat: _EVERYBODY,
     ask.ListLanguages: _EVERYBODY,
+    ask.ListSessions: _EVERYBODY,
+    ask.ShowSession: _EVERYBODY,
+    ask.CloseSession: _EVERYBODY,
 }
 NEEDS_LIVE_SESSION: Final = frozenset(
     {
@@ -50,6 +53,7 @@ NEEDS_LIVE_SESSION: Final = frozenset(
         ask.GetSessionStatus,
     }
 )
+OPERATORS: Final = frozenset({ask.ListSessions, ask.ShowSession, ask.CloseSession})
 OPENS: Final = frozenset({ask.CreateSession, ask.JoinSession, ask.RefreshConnection})
 
 
@@ -61,13 +65,17 @@ def check(
     own_session: str,
     named_session: str,
     ended: bool,
+    operator: bool = False,
 ) -> None:
-    """Let the action pass or say why not. `named_session` is the message's sessionId, "" when absent.
+    """Let the action pass or say why not. `named_session` is the message's sessionId, "" when absent;
+    `operator` says that an operator's token came with it.
 
     A connection whose session has ended may open another one.
 
     Raises: Conflict, UnauthorizedAction, Forbidden, SessionEnded.
     """
+    if kind in OPERATORS and not operator:
+        raise UnauthorizedAction(action, role)
     refusal = _refusal(
         kind, action=action, role=role, own_session=own_session, named_session=named_session, ended=ended
     )

@@ -94,6 +94,18 @@ class Sessions:
         with domain_errors():
             return (await self._stub.EndSession(request, timeout=DEADLINE_S)).session
 
+    async def page(self, page_token: str, *, size: int) -> api.ListSessionsResponse:
+        """Some of all sessions that are on."""
+        request = api.ListSessionsRequest(page_size=size, page_token=page_token)
+        with domain_errors():
+            return await self._stub.ListSessions(request, timeout=DEADLINE_S)
+
+    async def close(self, session_id: str, *, reason: str) -> api.Session:
+        """End a session, whoever speaks."""
+        request = api.CloseSessionRequest(session_id=session_id, reason=reason)
+        with domain_errors():
+            return (await self._stub.CloseSession(request, timeout=DEADLINE_S)).session
+
     async def disconnect(self, connection_id: str) -> None:
         """Say that a connection is gone."""
         with domain_errors():

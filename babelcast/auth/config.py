@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from babelcast.config import ConfigError, setting
 
+OPERATOR_GROUP = "babelcast-operators"
+"""The group that operators' tokens name, unless another is configured."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuthConfig:

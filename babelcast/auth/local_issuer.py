@@ -9,7 +9,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -66,10 +66,12 @@ class LocalIssuer:
             raise ServiceUnavailable(f"{KEY_FILE} holds no RSA key; delete it to have one made.")
         return cls(key, clock=clock)
 
-    def mint(self, subject: str, *, lifetime_s: float = DEFAULT_LIFETIME_S) -> str:
-        """A token that says its bearer is `subject`, good for `lifetime_s` from now."""
+    def mint(
+        self, subject: str, *, lifetime_s: float = DEFAULT_LIFETIME_S, groups: Sequence[str] = ()
+    ) -> str:
+        """A token that says its bearer is `subject` and in these groups, good for `lifetime_s` from now."""
         now_s = self._clock()
-        claims = {
+        claims: dict[str, object] = {
             "iss": ISSUER,
             "sub": subject,
             "aud": AUDIENCE,
@@ -79,6 +81,8 @@ class LocalIssuer:
             "exp": now_s + lifetime_s,
             "jti": str(uuid.uuid4()),
         }
+        if groups:
+            claims["groups"] = list(groups)
         return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self.kid})
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:

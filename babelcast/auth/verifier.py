@@ -27,10 +27,13 @@ NOT_BEFORE_LEEWAY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Somebody whose token was good: its `sub`, and when it expires in s since the Unix epoch."""
+    """Somebody whose token was good: its `sub`, when it expires in s since the Unix epoch, and the groups and
+    scopes that it names.
+    """
 
     subject: str
     expires_at_s: float
+    groups: frozenset[str] = frozenset()
 
 
 class Header(msgspec.Struct):
@@ -50,6 +53,10 @@ class Claims(msgspec.Struct):
     aud: str | list[str] = []
     client_id: str = ""
     token_use: str = ""
+    # Of any shape: who is in no group that we know is a speaker all the same.
+    cognito_groups: object = msgspec.field(default=None, name="cognito:groups")
+    groups: object = None
+    scope: object = None
 
 
 def admitted(claims: Claims, trust: Trust, *, now_s: float) -> Speaker:
@@ -69,7 +76,8 @@ def admitted(claims: Claims, trust: Trust, *, now_s: float) -> Speaker:
         raise _refused("not_yet_valid")
     if claims.exp <= now_s:
         raise TokenExpired
-    return Speaker(claims.sub, claims.exp)
+    groups = _names(claims.cognito_groups) | _names(claims.groups) | _names(claims.scope)
+    return Speaker(claims.sub, claims.exp, groups)
 
 
 class TokenVerifier:
@@ -131,6 +139,15 @@ def _is_for(claims: Claims, audience: str) -> bool:
     if claims.token_use == "id":  # noqa: S105 - a kind of token, not a secret
         return audience in audiences
     return audience in audiences or claims.client_id == audience
+
+
+def _names(claim: object) -> frozenset[str]:
+    """The names in a claim that is a list of them, or a text with spaces between them (RFC 8693, 4.2)."""
+    if isinstance(claim, str):
+        return frozenset(claim.split())
+    return (
+        frozenset(name for name in claim if isinstance(name, str)) if isinstance(claim, list) else frozenset()
+    )
 
 
 def _refused(reason: str) -> Unauthorized:

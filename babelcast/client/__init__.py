@@ -1,6 +1,6 @@
-"""The asynchronous Python client: `Speaker` talks, `Listener` listens.
+"""The asynchronous Python client: `Speaker` talks, `Listener` listens, `Operator` sees and ends sessions.
 
-Both raise the errors of `babelcast.errors`; a refusal of the server is a RemoteError with the server's code.
+All raise the errors of `babelcast.errors`; a refusal of the server is a RemoteError with the server's code.
 """
 
 from babelcast.client.events import (
@@ -13,6 +13,7 @@ from babelcast.client.events import (
     Voice,
 )
 from babelcast.client.listener import Listener
+from babelcast.client.operator import Operator
 from babelcast.client.settings import ClientSettings
 from babelcast.client.speaker import Speaker
 
@@ -22,6 +23,7 @@ __all__ = [
     "Event",
     "EventsDropped",
     "Listener",
+    "Operator",
     "Reconnected",
     "Reconnecting",
     "SequenceGap",

@@ -157,6 +157,29 @@ class EditTranscript(ClientMessage, frozen=True, kw_only=True, tag_field="action
     session_id: SessionCode = ""
 
 
+class ListSessions(ClientMessage, frozen=True, kw_only=True, tag_field="action", tag="listSessions"):
+    """Ask which sessions are on, a page at a time; for operators."""
+
+    page_size: Annotated[int, Meta(ge=1, le=100)] = 50
+    page_token: Annotated[str, Meta(max_length=128)] = ""
+    token: str = ""
+
+
+class ShowSession(ClientMessage, frozen=True, kw_only=True, tag_field="action", tag="showSession"):
+    """Ask how any session stands; for operators."""
+
+    session_id: SessionCode
+    token: str = ""
+
+
+class CloseSession(ClientMessage, frozen=True, kw_only=True, tag_field="action", tag="closeSession"):
+    """End any session for everybody; for operators."""
+
+    session_id: SessionCode
+    reason: Annotated[str, Meta(min_length=1, max_length=64)] = "endedByOperator"
+    token: str = ""
+
+
 AnyClientMessage: TypeAlias = (
     CreateSession
     | JoinSession
@@ -173,4 +196,7 @@ AnyClientMessage: TypeAlias = (
     | RefreshConnection
     | ListLanguages
     | EditTranscript
+    | ListSessions
+    | ShowSession
+    | CloseSession
 )

@@ -282,6 +282,46 @@ class SessionEnded(ServerMessage, frozen=True, kw_only=True, tag_field="type", t
     reason: str
 
 
+class SessionView(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A session as operators see it."""
+
+    session_id: str
+    source_language: str
+    quality_tier: str
+    created_at: int
+    expires_at: int
+    listener_count: int
+    language_distribution: Mapping[str, int]
+    broadcast_state: BroadcastState
+    speaker_hash: str
+    speaker_present: bool
+
+
+class SessionList(ServerMessage, frozen=True, kw_only=True, tag_field="type", tag="sessionList"):
+    """Sessions that are on, in no particular order."""
+
+    sessions: Sequence[SessionView]
+    next_page_token: Text = UNSET
+
+
+class SessionShown(ServerMessage, frozen=True, kw_only=True, tag_field="type", tag="sessionShown"):
+    """How a session stands, for operators."""
+
+    session: SessionView
+    partial_results_enabled: bool
+    min_stability_threshold: float
+    max_buffer_timeout: float
+    glossary_terms: int
+
+
+class SessionClosed(ServerMessage, frozen=True, kw_only=True, tag_field="type", tag="sessionClosed"):
+    """The session was ended for everybody."""
+
+    session_id: str
+    reason: str
+    listener_count: int
+
+
 class ServiceDegraded(ServerMessage, frozen=True, kw_only=True, tag_field="type", tag="serviceDegraded"):
     """A station failed; what still works goes on."""
 
@@ -338,5 +378,8 @@ AnyServerMessage: TypeAlias = (
     | SessionEnded
     | ServiceDegraded
     | SystemRecovered
+    | SessionList
+    | SessionShown
+    | SessionClosed
     | Error
 )

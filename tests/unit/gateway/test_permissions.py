@@ -23,10 +23,13 @@ SPEAKERS = {
 }
 LISTENERS = {"changeLanguage", "pausePlayback", "resumePlayback"}
 BOTH = {"getSessionStatus"}
+OPERATORS = {"listSessions", "showSession", "closeSession"}
 
 
-def expected(action: str, role: Role, named: str, *, ended: bool) -> ErrorCode | None:
+def expected(action: str, role: Role, named: str, *, ended: bool, operator: bool) -> ErrorCode | None:
     """The protocol's answer."""
+    if action in OPERATORS:
+        return None if operator else ErrorCode.UNAUTHORIZED_ACTION
     if action in OPENING:
         return None if role is Role.NONE or ended else ErrorCode.CONFLICT
     if action in ALWAYS:
@@ -41,14 +44,15 @@ def expected(action: str, role: Role, named: str, *, ended: bool) -> ErrorCode |
 
 def test_the_table_knows_every_action() -> None:
     """No action of the protocol is left out, here or there."""
-    assert set(codec.ACTIONS) == OPENING | ALWAYS | SPEAKERS | LISTENERS | BOTH
+    assert set(codec.ACTIONS) == OPENING | ALWAYS | SPEAKERS | LISTENERS | BOTH | OPERATORS
     assert set(permissions.ALLOWED) == set(codec.ACTIONS.values())
 
 
 @pytest.mark.parametrize("action", sorted(codec.ACTIONS))
 def test_every_role_and_state(action: str) -> None:
     """Each combination passes or is refused with the protocol's code."""
-    for role, named, ended in itertools.product(Role, ("", OWN, OTHER), (False, True)):
+    states = itertools.product(Role, ("", OWN, OTHER), (False, True), (False, True))
+    for role, named, ended, operator in states:
         if role is Role.NONE and ended:
             continue  # a visitor has no session that could have ended
         try:
@@ -59,9 +63,11 @@ def test_every_role_and_state(action: str) -> None:
                 own_session="" if role is Role.NONE else OWN,
                 named_session=named,
                 ended=ended,
+                operator=operator,
             )
         except BabelcastError as error:
             code: ErrorCode | None = error.code
         else:
             code = None
-        assert code == expected(action, role, named, ended=ended), (role, named, ended)
+        wanted = expected(action, role, named, ended=ended, operator=operator)
+        assert code == wanted, (role, named, ended, operator)

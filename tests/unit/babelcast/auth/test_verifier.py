@@ -58,6 +58,24 @@ async def test_a_good_token(verifier: TokenVerifier, issuer: Issuer) -> None:
     assert await verifier.verify(issuer.token(sub="anna", exp=expires)) == Speaker("anna", expires)
 
 
+@pytest.mark.parametrize(
+    ("claims", "groups"),
+    [
+        ({"cognito:groups": ["babelcast-operators", "x"]}, {"babelcast-operators", "x"}),
+        ({"groups": ["a"], "scope": "openid babelcast-operators"}, {"a", "openid", "babelcast-operators"}),
+        ({"groups": "a b", "scope": ["c"]}, {"a", "b", "c"}),
+        ({"groups": {"a": 1}, "scope": 7, "cognito:groups": [1, None, "d"]}, {"d"}),
+    ],
+)
+async def test_groups_and_scopes(
+    verifier: TokenVerifier, issuer: Issuer, claims: dict[str, object], groups: set[str]
+) -> None:
+    """They are read from where issuers put them; what is none of that shape is nothing, and no reason to
+    refuse a speaker.
+    """
+    assert (await verifier.verify(issuer.token(**claims))).groups == groups
+
+
 async def test_the_shapes_cognito_uses(verifier: TokenVerifier, issuer: Issuer) -> None:
     """Access tokens name a client id and no audience; id tokens an audience."""
     assert await verifier.verify(issuer.token(without=("aud",), client_id=AUDIENCE))

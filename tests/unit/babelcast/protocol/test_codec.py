@@ -94,6 +94,9 @@ FULL: list[client.AnyClientMessage] = [
     ),
     client.ListLanguages(session_id="golden-eagle-427"),
     client.EditTranscript(segment_id="12", text="What was meant.", session_id="golden-eagle-427"),
+    client.ListSessions(page_size=3, page_token="next", token="a.b.c"),
+    client.ShowSession(session_id="golden-eagle-427", token="a.b.c"),
+    client.CloseSession(session_id="golden-eagle-427", reason="endedByOperator", token="a.b.c"),
 ]
 
 
