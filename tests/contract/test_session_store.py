@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from babelcast.errors import ServiceUnavailable
+from babelcast.errors import InvalidParameter, ServiceUnavailable
 from session_svc import ids
 from session_svc.config import SessionConfig, policy
 from session_svc.events import Hub
@@ -483,6 +483,15 @@ async def test_pages_of_live_sessions(store: SessionStore) -> None:
     assert sorted(snapshot.session.session_id for snapshot in seen) == codes[2:]
     assert [one.audience for one in seen if one.session.session_id == codes[4]] == [Audience({"es": 1})]
     assert len((await store.live_page("", limit=100, now_ms=NOW)).snapshots) == 7
+
+
+async def test_a_cursor_that_is_none(store: SessionStore) -> None:
+    """What is not a store's cursor is refused, or is as good as one after all sessions."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    for cursor in ("zzz", "x/y", "/", "-1/x", "9" * 20 + "/x", "١/x"):
+        with suppress(InvalidParameter):
+            page = await store.live_page(cursor, limit=5, now_ms=NOW)
+            assert len(page.snapshots) <= 1
 
 
 async def test_a_lease_that_lapses(store: SessionStore) -> None:

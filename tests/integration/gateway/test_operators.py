@@ -5,9 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from babelcast.auth.config import OPERATOR_GROUP
 from babelcast.auth.local_issuer import LocalIssuer
+from babelcast.errors import RemoteError
+from cli import sessions
 from gateway.config import GatewayConfig
 from tests.integration.gateway.client import Client
 from tests.integration.gateway.stage import Stage, staged
@@ -54,7 +57,7 @@ async def test_without_a_group_there_are_no_operators(tmp_path: Path, issuer: Lo
 
 async def test_listing(stage: Stage, operator: Client) -> None:
     """All sessions that are on, page by page, with exact counts, and no secrets."""
-    talks = [await stage.talk(subject) for subject in ("ana", "ben", "ana")]
+    talks = [await stage.talk(subject) for subject in ("ana@test", "ben@test", "ana@test")]
     await stage.listener(talks[0], "es")
     await stage.listener(talks[0], "fr")
     await talks[1].speaker.ask("broadcastControlled", action="controlBroadcast", controlAction="pause")
@@ -70,7 +73,7 @@ async def test_listing(stage: Stage, operator: Client) -> None:
     assert (second["listenerCount"], second["broadcastState"]["isPaused"]) == (0, True)
     assert first["speakerHash"] == third["speakerHash"] != second["speakerHash"]
     said = json.dumps(operator.seen)
-    for secret in ("ana", "ben", "127.0.0.1", "esumeToken", *(talk.created["resumeToken"] for talk in talks)):
+    for secret in ("@test", "127.0.0.1", "esumeToken", *(talk.created["resumeToken"] for talk in talks)):
         assert secret not in said
 
 
@@ -112,6 +115,24 @@ async def test_ending_while_nobody_speaks(stage: Stage, operator: Client) -> Non
     talk.speaker.drop()
     await operator.ask("sessionClosed", action="closeSession", sessionId=talk.session_id, reason="fire drill")
     assert (await listener.until("sessionEnded"))["reason"] == "fire drill"
+
+
+async def test_the_command_line(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """`babelcast sessions` lists, shows and ends what is really there."""
+    talk = await stage.talk()
+    listener = await stage.listener(talk, "es")
+    token = stage.issuer.mint("olga", groups=[OPERATOR_GROUP])
+    console = Console(quiet=True)
+    assert await sessions.show_all(stage.url, token, console, as_json=True) == 0
+    assert await sessions.show(stage.url, token, talk.session_id, console, as_json=True) == 0
+    assert await sessions.end(stage.url, token, talk.session_id, console, as_json=True) == 0
+    listed, shown, closed = map(json.loads, capsys.readouterr().out.splitlines())
+    assert listed == [shown["session"]]
+    assert shown["session"]["languageDistribution"] == {"es": 1}
+    assert closed["listenerCount"] == 1
+    assert (await listener.until("sessionEnded"))["reason"] == "endedByOperator"
+    with pytest.raises(RemoteError, match="may not"):
+        await sessions.show_all(stage.url, stage.token(), console, as_json=True)
 
 
 async def test_a_token_in_the_message(stage: Stage) -> None:

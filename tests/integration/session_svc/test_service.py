@@ -245,3 +245,42 @@ async def test_a_data_directory_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ServiceUnavailable):
         await SessionServer.start(config(tmp_path / "file" / "below"))
+
+
+async def test_leases_over_the_wire(service: Running) -> None:
+    """A gateway hears that it holds its lease and how long it is good, and may seat connections under it."""
+    renewed = await service.stub.RenewLease(pb.RenewLeaseRequest(gateway_id="g1"), timeout=10)
+    assert (renewed.held, renewed.lease_ms) == (True, 30_000)
+    code = (await service.created()).session.session_id
+    request = pb.JoinSessionRequest(
+        session_id=code, connection_id="c1", target_language="es", gateway_id="g1"
+    )
+    joined = await service.stub.JoinSession(request, timeout=10)
+    assert joined.session.audience.languages == {"es": 1}
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await service.stub.RenewLease(pb.RenewLeaseRequest(), timeout=10)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_the_operators_calls_over_the_wire(service: Running) -> None:
+    """Pages are without glossaries, which would be too long for an answer; an end tells its reason."""
+    glossary = [pb.GlossaryTerm(term="Babelcast", translations={"es": "Babelcast"})]
+    settings = pb.SessionSettings(source_language="en", glossary=glossary)
+    for number in range(3):
+        request = pb.CreateSessionRequest(
+            speaker_id="anna", connection_id=f"s{number}", gateway_id="g1", settings=settings
+        )
+        created = await service.stub.CreateSession(request, timeout=10)
+    pages = [await service.stub.ListSessions(pb.ListSessionsRequest(page_size=2), timeout=10)]
+    request_more = pb.ListSessionsRequest(page_size=2, page_token=pages[0].next_page_token)
+    pages.append(await service.stub.ListSessions(request_more, timeout=10))
+    seen = [session for page in pages for session in page.sessions]
+    assert len({session.session_id for session in seen}) == 3
+    assert not any(session.settings.glossary for session in seen)
+    assert {session.speaker_hash for session in seen} == {created.session.speaker_hash}
+    assert created.session.settings.glossary
+    async with service.watching() as changes:
+        closing = pb.CloseSessionRequest(session_id=created.session.session_id)
+        closed = await service.stub.CloseSession(closing, timeout=10)
+        assert not closed.session.broadcast.is_active
+        assert (await anext(changes)).ended.reason == "endedByOperator"

@@ -2,13 +2,25 @@
 
 from pathlib import Path
 
+import jwt
 import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
 
 runner = CliRunner()
-COMMANDS = ("serve", "speak", "listen", "token", "doctor", "smoke", "bench latency")
+COMMANDS = (
+    "serve",
+    "speak",
+    "listen",
+    "token",
+    "doctor",
+    "smoke",
+    "bench latency",
+    "sessions list",
+    "sessions show",
+    "sessions end",
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -25,6 +37,21 @@ def test_a_token_is_printed_alone(tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert done.stdout.count("\n") == 1
     assert done.stdout.count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "groups"),
+    [
+        ([], None),
+        (["--operator"], ["babelcast-operators"]),
+        (["--operator", "--operator-group", "admins"], ["admins"]),
+    ],
+)
+def test_an_operators_token(tmp_path: Path, words: list[str], groups: list[str] | None) -> None:
+    """It names the operators' group; a speaker's names none."""
+    done = runner.invoke(app, ["token", "--data-dir", str(tmp_path), *words])
+    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
+    assert claims.get("groups") == groups
 
 
 def test_the_data_directory_may_be_an_environment_variable(tmp_path: Path) -> None:
@@ -47,6 +74,10 @@ def test_speak_wants_a_file_or_the_microphone(words: list[str]) -> None:
         ["listen", "golden-eagle-427", "--to", "es", "--no-voice", "--url", "ws://127.0.0.1:1"],
         ["smoke", "ws://127.0.0.1:1", "--token", "x"],
         ["speak", __file__, "--token", "x"],
+        ["sessions", "list", "--url", "ws://127.0.0.1:1", "--token", "x"],
+        ["sessions", "show", "golden-eagle-427", "--url", "ws://127.0.0.1:1", "--token", "x"],
+        ["sessions", "end", "golden-eagle-427", "--url", "ws://127.0.0.1:1", "--token", "x"],
+        ["sessions", "list", "--data-dir", "/nowhere"],
         ["bench", "latency", "--url", "ws://127.0.0.1:1", "--token", "x"],
     ],
 )

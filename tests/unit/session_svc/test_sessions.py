@@ -64,6 +64,49 @@ async def test_a_repeated_create_without_a_request_id(world: World) -> None:
         await world.created()
 
 
+async def test_an_operators_end(world: World) -> None:
+    """It needs no seat, is told to everybody with its reason, and happens once."""
+    code = (await world.created()).snapshot.session.session_id
+    await world.joined(code)
+    world.events()
+    ended = await world.sessions.close(code.upper(), "")
+    assert ended.audience.listener_count == 1
+    assert world.events() == [Event(code, Ended("endedByOperator"))]
+    with pytest.raises(SessionEnded):
+        await world.sessions.close(code, "")
+    with pytest.raises(SessionNotFound):
+        await world.sessions.close("silver-otter-100", "")
+    with pytest.raises(InvalidParameter):
+        await world.sessions.close(code, "x" * 65)
+
+
+async def test_pages_are_bounded(world: World) -> None:
+    """The usual size when none is given, and never more than the largest."""
+    for number in range(101):
+        await world.created(f"c{number}", speaker_id=f"s{number}")
+    first = await world.sessions.page("")
+    assert len(first.snapshots) == 50
+    assert len((await world.sessions.page("", size=1000)).snapshots) == 100
+    rest = await world.sessions.page(first.cursor, size=100)
+    assert (len(rest.snapshots), rest.cursor) == (51, "")
+    with pytest.raises(InvalidParameter):
+        await world.sessions.page("", size=-1)
+    with pytest.raises(InvalidParameter):
+        await world.sessions.page("x" * 129)
+
+
+async def test_a_speakers_hash(world: World) -> None:
+    """Is the same for the same speaker, another for others, and does not hold the identity."""
+    sessions = [
+        (await world.created(f"c{number}", speaker_id=speaker)).snapshot.session
+        for number, speaker in enumerate(("anna", "anna", "ben"))
+    ]
+    first, second, third = map(world.sessions.speaker_hash, sessions)
+    assert first == second != third
+    assert len(first) == 16
+    assert "anna" not in first
+
+
 async def test_concurrent_repeats_make_one_session(world: World) -> None:
     """Twenty copies of one request at once make one session."""
     made = await asyncio.gather(*(world.created(request_id="r1") for _ in range(20)))
