@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from babelcast import telemetry
 from babelcast.config import ConfigError
 from babelcast.errors import BabelcastError
 from babelcast.logs import configure
@@ -43,7 +44,11 @@ def run(start: Callable[[Mapping[str, str]], Awaitable[Service]], *, name: str) 
     """A service's main: `start` gets the environment; returns the exit code."""
     try:
         configure(service=name, level=os.environ.get("LOG_LEVEL") or "INFO")
-        asyncio.run(serve_until_stopped(lambda: start(os.environ)))
+        end_telemetry = telemetry.configure(service=name, environ=os.environ)
+        try:
+            asyncio.run(serve_until_stopped(lambda: start(os.environ)))
+        finally:
+            end_telemetry()
     except (ConfigError, BabelcastError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """`babelcast serve`: start everything, say that it is ready, drain when told to stop."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from babelcast import telemetry
 from babelcast.logs import configure
 from cli import places
 from cli.compose import Babelcast, Place
@@ -33,7 +35,9 @@ async def serve(place: Place, environ: Mapping[str, str], console: Console, *, a
     Raises: BabelcastError, ConfigError, OSError.
     """
     configure(service="babelcast", level=environ.get("LOG_LEVEL") or ("INFO" if as_json else "ERROR"))
-    with on_interrupt() as stop:
+    with contextlib.ExitStack() as stack:
+        stack.callback(telemetry.configure(service="babelcast", environ=environ))
+        stop = stack.enter_context(on_interrupt())
         app = await _started(place, environ, console, stop)
         if app is None:
             return OK

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from babelcast import languages
+from babelcast import languages, telemetry
 from babelcast.errors import (
     Conflict,
     InvalidParameter,
@@ -79,10 +79,7 @@ class Granted:
 
 
 class Sessions:
-    """All sessions of a store. `deadline_moved` is called when something may be due earlier than known.
-
-    `uncharged` counts requests that were let in without a rate limit, because the store had no answer.
-    """
+    """All sessions of a store. `deadline_moved` is called when something may be due earlier than known."""
 
     def __init__(
         self,
@@ -101,7 +98,6 @@ class Sessions:
         self._now_ms = now_ms
         self._chance = chance
         self._deadline_moved = deadline_moved
-        self.uncharged = 0
         self.leases = Leases(store, length_ms=policy.lease_ms, now_ms=now_ms, disconnect=self.disconnect)
 
     async def create(
@@ -476,7 +472,7 @@ class Sessions:
             verdict = await self._store.take(key, quota, now_ms=now_ms)
         except StoreUnavailable:
             # A limiter that is down keeps nobody out.
-            self.uncharged += 1
+            telemetry.RATE_LIMITS_SKIPPED.add(1, {telemetry.LIMIT: what})
             log.warning("a rate limit could not be asked for", extra={"limit": what})
             return
         if not verdict.granted:

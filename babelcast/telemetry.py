@@ -1,0 +1,42 @@
+"""Metrics by OpenTelemetry: every instrument in one place, and where they go.
+
+Instruments are made when this module is imported and do nothing until a composition root calls `configure`.
+No session, connection or address is ever an attribute, so the number of series stays small.
+"""
+
+from collections.abc import Callable, Mapping
+
+from opentelemetry import metrics
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+LIMIT = "limit"
+"""Attribute: what was limited, in the words of the refusal."""
+
+_meter = metrics.get_meter("babelcast")
+
+RATE_LIMITS_SKIPPED = _meter.create_counter(
+    "babelcast.session.rate_limits_skipped",
+    unit="{request}",
+    description="Requests let in without a rate limit because its table could not be asked.",
+)
+
+
+def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]:
+    """Export metrics to the collector named by OTEL_EXPORTER_OTLP_ENDPOINT, if one is.
+
+    Returns what flushes and ends the export. For composition roots only.
+    """
+    if not environ.get(ENDPOINT):
+        return _nothing
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+    provider = MeterProvider([reader], resource=Resource.create({"service.name": service}))
+    metrics.set_meter_provider(provider)
+    return provider.shutdown
+
+
+def _nothing() -> None:
+    """No export, nothing to end."""

@@ -1,0 +1,51 @@
+"""Where metrics go."""
+
+import asyncio
+
+import grpc
+import pytest
+from opentelemetry import metrics
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as otlp
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as otlp_grpc
+
+from babelcast import telemetry
+
+
+class Collector(otlp_grpc.MetricsServiceServicer):
+    """Keeps what is exported to it."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.services: set[str] = set()
+
+    def Export(  # noqa: N802 - named by the contract
+        self, request: otlp.ExportMetricsServiceRequest, context: grpc.ServicerContext
+    ) -> otlp.ExportMetricsServiceResponse:
+        for resource in request.resource_metrics:
+            self.services |= {pair.value.string_value for pair in resource.resource.attributes}
+            self.names |= {metric.name for scope in resource.scope_metrics for metric in scope.metrics}
+        return otlp.ExportMetricsServiceResponse()
+
+
+def test_nothing_is_exported_unless_told() -> None:
+    """Without a collector there is nothing to end, and instruments do nothing."""
+    telemetry.configure(service="test", environ={})()
+    telemetry.RATE_LIMITS_SKIPPED.add(1, {telemetry.LIMIT: "new sessions"})
+
+
+async def test_metrics_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is counted comes out under its name and the service's, at the latest when the service ends."""
+    collector = Collector()
+    server = grpc.aio.server()
+    otlp_grpc.add_MetricsServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    monkeypatch.setenv(telemetry.ENDPOINT, f"http://127.0.0.1:{port}")
+    provided: list[metrics.MeterProvider] = []
+    monkeypatch.setattr(metrics, "set_meter_provider", provided.append)
+    end = telemetry.configure(service="session_svc", environ={telemetry.ENDPOINT: "set"})
+    provided[0].get_meter("babelcast").create_counter("babelcast.session.rate_limits_skipped").add(1)
+    await asyncio.to_thread(end)
+    await server.stop(0)
+    assert collector.names == {"babelcast.session.rate_limits_skipped"}
+    assert "session_svc" in collector.services
