@@ -52,6 +52,7 @@ WARM_UP_SHARE: Final = 0.3
 SENTENCE_EVERY_S: Final = 0.02
 SHOWN_CHARS: Final = 300
 GROWTH_LIMIT_MB: Final = 16.0
+RESUME_S: Final = 2
 MOST_GRANTS: Final = 40
 NO_LIMIT: Final = 10**9
 GOOD_CLOSES: Final = {1000, 4408, 4429}
@@ -372,7 +373,7 @@ async def emptied(stage: Stage, directory: Path, report: Report) -> Footprint:
         "connections": lambda: len(stage.gateway._connections),
         "rooms": lambda: len(list(desk.rooms)),
         "relays": lambda: len(desk.hub._relays),
-        "absent listeners": lambda: len(desk.hub._absent),
+        "absent listeners": lambda: len(desk.hub.awaited("")) + len(desk.hub._absent),
         "topics": lambda: len(stage.bus._rings),
         "streams": lambda: stage.translation.open_streams,
         "seats": lambda: _seats(directory),
@@ -400,6 +401,7 @@ async def fuzz(directory: Path, issuer: LocalIssuer, *, seconds: float, seed: in
     report = Report()
     gateway = GatewayConfig(
         drain_seconds=5,
+        resume_window_seconds=RESUME_S,
         rate_limit_heartbeats_per_min=NO_LIMIT,
         rate_limit_connection_attempts_per_min=NO_LIMIT,
     )
@@ -407,6 +409,7 @@ async def fuzz(directory: Path, issuer: LocalIssuer, *, seconds: float, seed: in
         rate_limit_sessions_per_hour=NO_LIMIT,
         rate_limit_listener_joins_per_min=NO_LIMIT,
         speaker_grace_seconds=0.3,
+        resume_window_seconds=RESUME_S,
         session_ended_seconds=1.0,
     )
     async with watched(report), staged(directory, issuer, gateway=gateway, record=record) as stage:

@@ -249,6 +249,7 @@ class Hub:
         if relay is None:
             return
         if may_come_back and seat in relay.seats:
+            self._forget_late()  # here too, since a gateway without speakers never asks who is awaited
             until_s = self._clock() + self._resume_window_s
             self._absent.setdefault(topic, []).append(Absent(seat.audio, until_s))
         relay.seats.pop(seat, None)
@@ -256,11 +257,7 @@ class Hub:
 
     def awaited(self, session_id: str) -> set[str]:
         """The languages of a session's listeners who may come back."""
-        now_s = self._clock()
-        for topic, absent in tuple(self._absent.items()):
-            absent[:] = [listener for listener in absent if listener.until_s > now_s]
-            if not absent:
-                del self._absent[topic]
+        self._forget_late()
         return {topic.language for topic in self._absent if topic.session_id == session_id}
 
     def forget(self, session_id: str) -> None:
@@ -309,6 +306,13 @@ class Hub:
         relays, self._relays = list(self._relays.values()), {}
         for relay in relays:
             await relay.aclose()
+
+    def _forget_late(self) -> None:
+        now_s = self._clock()
+        for topic, absent in tuple(self._absent.items()):
+            absent[:] = [listener for listener in absent if listener.until_s > now_s]
+            if not absent:
+                del self._absent[topic]
 
     async def _close_if_unused(self, relay: Relay) -> None:
         if not relay.seats and not relay.joining and self._relays.get(relay.topic) is relay:

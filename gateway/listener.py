@@ -150,6 +150,7 @@ class Listener:
 
     async def leave(self, *, may_come_back: bool) -> None:
         """The connection is gone."""
+        may_come_back = may_come_back and self.room.ended is None
         await self._desk.hub.detach(self._topic, self._seat, may_come_back=may_come_back)
         self._desk.rooms.leave(self.room, self.connection_id)
 

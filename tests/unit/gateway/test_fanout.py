@@ -321,3 +321,17 @@ async def test_a_frame_is_made_once_a_kind_of_seat(monkeypatch: pytest.MonkeyPat
     assert made == [("pcm", "json"), ("pcm", "binary")]
     assert len({frame for frame in frames if frame}) == 2
     assert encodings.frame_for(seat(audio="none")[0]) is None
+
+
+async def test_who_did_not_come_back_is_forgotten_where_nobody_asks() -> None:
+    """A gateway without speakers keeps no more than those who left within the window."""
+    clock = Clock()
+    hub = hub_on(InProcessBus(retention_s=120, clock=clock), clock)
+    for number in range(10):
+        topic = Topic(f"golden-eagle-{100 + number}", "es")
+        listener, _ = seat()
+        await hub.attach(topic, listener, greet=greet)
+        await hub.detach(topic, listener, may_come_back=True)
+        clock.now_s += 1000
+    assert len(hub._absent) == 1
+    await hub.aclose()
