@@ -24,8 +24,8 @@ from session_svc.sessions import SEAT_SLACK_MS, Granted
 from session_svc.store.sqlite import SqliteStore
 from tests.unit.session_svc.world import RecordingHub, World
 
-SEATS = 3
-CONNECTIONS = [f"c{number}" for number in range(6)]
+SEATS = 2
+CONNECTIONS = [f"c{number}" for number in range(5)]
 SPEAKERS = ["anna", "ben"]
 LANGUAGES = ["es", "fr"]
 ABSENT = "golden-eagle-999"
@@ -34,7 +34,7 @@ ResultT = TypeVar("ResultT")
 
 connections = st.sampled_from(CONNECTIONS)
 languages = st.sampled_from(LANGUAGES)
-picks = st.integers(0, 1000)
+picks = st.integers(0, 7)
 some_bool = st.none() | st.booleans()
 
 
@@ -222,7 +222,7 @@ class SessionRules(RuleBasedStateMachine):
 
     # what happens by itself
 
-    @rule(seconds=st.sampled_from([0.001, 1, 29, 31, 119, 121, 601, 7_200, 7_600]))
+    @rule(seconds=st.sampled_from([0.001, 1, 30, 120, 600, 7_180, 7_200, 7_500]))
     def time_passes(self, seconds: float) -> None:
         self._world.pass_s(seconds)
 
@@ -426,7 +426,8 @@ class SessionRules(RuleBasedStateMachine):
     # the way to the rules
 
     def _code(self, pick: int) -> str:
-        return self._codes[-1 - pick % len(self._codes)]
+        """One of the newest, since those are full of people, or rarely one that never was."""
+        return ABSENT if pick == 7 else self._codes[-1 - pick % min(2, len(self._codes))]
 
     def _own_or(self, pick: int, connection: str) -> str:
         """Mostly the session that the connection is in."""
