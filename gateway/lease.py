@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from babelcast.errors import BabelcastError
@@ -15,7 +15,12 @@ RETRY_S: Final = 1.0
 log = logging.getLogger(__name__)
 
 
-async def keep_lease(sessions: Sessions, *, on_lost: Callable[[], None]) -> None:
+async def keep_lease(
+    sessions: Sessions,
+    *,
+    on_lost: Callable[[], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
     """Renew the lease until cancelled.
 
     `on_lost` runs when it had run out, as after a long sleep: all connections were taken for gone then. What
@@ -34,4 +39,4 @@ async def keep_lease(sessions: Sessions, *, on_lost: Callable[[], None]) -> None
                 on_lost()
                 continue
             wait_s = answer.lease_ms / 1000 / RENEWALS
-        await asyncio.sleep(wait_s)
+        await sleep(wait_s)

@@ -46,22 +46,23 @@ def view(
     )
 
 
-PAGES = {
-    "": SessionList(sessions=[view("calm-otter-100", age_min=1)], next_page_token="2"),
-    "2": SessionList(
+def listed_page(token: str) -> SessionList:
+    """One of two pages."""
+    if not token:
+        return SessionList(sessions=[view("calm-otter-100", age_min=1)], next_page_token="2")
+    return SessionList(
         sessions=[
             view("bold-hawk-200", age_min=5, here=False),
             view("keen-wolf-300", age_min=3, paused=True, muted=True),
         ]
-    ),
-}
+    )
 
 
 def system(message: AnyClientMessage) -> ServerMessage | None:
     """A system with three sessions."""
     match message:
         case ListSessions():
-            return PAGES[message.page_token]
+            return listed_page(message.page_token)
         case ShowSession():
             return SessionShown(
                 session=view(message.session_id, age_min=2),

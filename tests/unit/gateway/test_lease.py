@@ -35,35 +35,33 @@ HELD = api.RenewLeaseResponse(held=True, lease_ms=30_000)
 LOST = api.RenewLeaseResponse(held=False, lease_ms=30_000)
 
 
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+class Waits(list[float]):
     """The waits, s, none of which takes time."""
-    seen: list[float] = []
 
-    async def sleep(seconds: float) -> None:
-        seen.append(seconds)
-
-    monkeypatch.setattr(lease.asyncio, "sleep", sleep)
-    return seen
+    async def sleep(self, seconds: float) -> None:
+        """Note it."""
+        self.append(seconds)
 
 
-async def test_a_lease_is_renewed_in_time(waits: list[float]) -> None:
+async def test_a_lease_is_renewed_in_time() -> None:
     """Three times in its length, and soon again when the service was not reached."""
+    waits = Waits()
     record = Record(HELD, ServiceUnavailable("away"), HELD)
     lost: list[int] = []
     with pytest.raises(asyncio.CancelledError):
-        await keep_lease(record, on_lost=lambda: lost.append(1))
+        await keep_lease(record, on_lost=lambda: lost.append(1), sleep=waits.sleep)
     assert waits == [10.0, lease.RETRY_S, 10.0]
     assert len(set(record.lives)) == 1
     assert not lost
 
 
-async def test_a_lease_that_was_lost(waits: list[float]) -> None:
+async def test_a_lease_that_was_lost() -> None:
     """All connections are sent away once, and a new lease is taken at once."""
+    waits = Waits()
     record = Record(HELD, LOST, HELD)
     lost: list[str] = []
     with pytest.raises(asyncio.CancelledError):
-        await keep_lease(record, on_lost=lambda: lost.append(record._gateway_id))
+        await keep_lease(record, on_lost=lambda: lost.append(record._gateway_id), sleep=waits.sleep)
     assert waits == [10.0, 10.0]
     assert record.lives[0] == record.lives[1] != record.lives[2] == record.lives[3]
     assert lost == [record.lives[2]]

@@ -73,7 +73,7 @@ async def test_groups_and_scopes(
     """They are read from where issuers put them; what is none of that shape is nothing, and no reason to
     refuse a speaker.
     """
-    assert (await verifier.verify(issuer.token(**claims))).groups == groups
+    assert (await verifier.verify(issuer.token_of(claims))).groups == groups
 
 
 async def test_the_shapes_cognito_uses(verifier: TokenVerifier, issuer: Issuer) -> None:
