@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from babelcast.errors import InvalidParameter, ServiceUnavailable
@@ -945,7 +945,7 @@ def test_counters_never_drift_in_dynamodb(dynamodb: TableNames) -> None:
     numbers = count()
 
     @given(steps=STEPS, fuses=FUSES, batch=st.integers(1, 8))
-    @settings(max_examples=DYNAMODB_EXAMPLES)
+    @settings(max_examples=DYNAMODB_EXAMPLES, phases=[Phase.generate])  # making one small takes minutes
     def play(steps: list[Step], fuses: list[int], batch: int) -> None:
         runner.run(Game(f"talk{next(numbers)}").play(MortalTables(place), steps, fuses, batch))
 
