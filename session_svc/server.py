@@ -17,7 +17,7 @@ from session_svc.service import SessionServicer
 from session_svc.sessions import Chance, NowMs, Sessions
 from session_svc.store.base import SessionStore
 from session_svc.store.opening import open_store
-from session_svc.sweeper import Sweeper
+from session_svc.sweeper import Sweeper, waker
 
 SERVICE = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name
 
@@ -81,7 +81,7 @@ class SessionServer:
                 secrets.token_bytes,
                 address_key=config.rate_limit_address_key.encode() or secrets.token_bytes(32),
             ),
-            deadline_moved=due.set,
+            deadline_moved=waker(due, now_ms=now_ms),
         )
         if connections_lost:
             await sessions.disconnect_all()

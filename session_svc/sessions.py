@@ -79,7 +79,7 @@ class Granted:
 
 
 class Sessions:
-    """All sessions of a store. `deadline_moved` is called when something may be due earlier than known."""
+    """All sessions of a store. `deadline_moved` is called with the time (ms) at which something new is due."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Sessions:
         words: Words,
         now_ms: NowMs,
         chance: Chance,
-        deadline_moved: Callable[[], None] = lambda: None,
+        deadline_moved: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._policy = policy
@@ -151,7 +151,7 @@ class Sessions:
                 if before is not None:
                     return before
                 raise await self._reasons.refusal(Action.CREATE, "", connection_id, now_ms) from None
-            self._deadline_moved()
+            self._deadline_moved(expires_at_ms)
             return Granted(Snapshot(session, Audience()), Role.SPEAKER, token)
         raise ServiceUnavailable("No session code is free right now.")
 
@@ -329,7 +329,7 @@ class Sessions:
             now_ms=now_ms,
         )
         if left is not None:
-            self._deadline_moved()
+            self._deadline_moved(now_ms + min(self._policy.grace_ms, self._policy.resume_ms))
 
     async def disconnect_all(self) -> None:
         """Note that every connection is gone, as after a restart that took the gateways along.
@@ -342,7 +342,7 @@ class Sessions:
             resumable_until_ms=now_ms + self._policy.resume_ms,
             now_ms=now_ms,
         )
-        self._deadline_moved()
+        self._deadline_moved(now_ms + min(self._policy.grace_ms, self._policy.resume_ms))
 
     async def renew_lease(self, gateway_id: str) -> bool:
         """Note that a gateway is alive; False when its connections have been taken for gone.

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from babelcast.errors import ServiceUnavailable
@@ -21,6 +22,19 @@ class TellHealth(Protocol):
     async def __call__(self, *, serving: bool) -> None:
         """Tell health whether the service can do its work."""
         ...
+
+
+def waker(due: asyncio.Event, *, now_ms: NowMs) -> Callable[[int], None]:
+    """What to call with the time at which something is due: sets `due` when a sweeper might sleep past it.
+
+    It looks again after LONGEST_WAIT_S in any case, so most of what is new needs no sweep of its own.
+    """
+
+    def deadline_moved(at_ms: int) -> None:
+        if at_ms < now_ms() + LONGEST_WAIT_S * 1000:
+            due.set()
+
+    return deadline_moved
 
 
 class Sweeper:

@@ -8,7 +8,7 @@ import pytest
 from babelcast.errors import SessionEnded
 from session_svc.events import Ended, Event
 from session_svc.store.base import StoreUnavailable
-from session_svc.sweeper import Sweeper
+from session_svc.sweeper import LONGEST_WAIT_S, Sweeper, waker
 from tests.unit.session_svc.world import World
 
 
@@ -119,3 +119,12 @@ async def test_waiting_for_a_sweeper_that_is_stopped(sweeper: Sweeper) -> None:
     waiting = asyncio.create_task(sweeper.wait())
     await sweeper.aclose()
     await waiting
+
+
+@pytest.mark.parametrize(
+    ("in_s", "wakes"), [(0.0, True), (LONGEST_WAIT_S - 1, True), (LONGEST_WAIT_S, False)]
+)
+def test_only_what_is_due_soon_wakes_it(due: asyncio.Event, in_s: float, wakes: bool) -> None:
+    """What is due after its next look anyway costs no sweep, however many sessions are made."""
+    waker(due, now_ms=lambda: 5_000)(5_000 + round(in_s * 1000))
+    assert due.is_set() is wakes

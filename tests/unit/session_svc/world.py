@@ -87,7 +87,7 @@ class World:
         seen, self.hub.published = self.hub.published, []
         return seen
 
-    def _wake(self) -> None:
+    def _wake(self, _: int) -> None:
         self.woken += 1
 
     def _below(self, limit: int) -> int:
