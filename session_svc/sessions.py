@@ -79,7 +79,7 @@ class Granted:
 
 
 class Sessions:
-    """All sessions of a store. `deadline_moved` is called with the time (ms) at which something new is due."""
+    """All sessions of a store. `deadline_moved` is called with the time (ms) at which something is due."""
 
     def __init__(
         self,

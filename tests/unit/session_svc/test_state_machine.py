@@ -226,6 +226,16 @@ class SessionRules(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self._world.pass_s(seconds)
 
+    @rule(pick=picks, early=st.booleans())
+    def a_limit_is_reached(self, pick: int, early: bool) -> None:
+        """To the millisecond at which something is over, or the last one before."""
+        limits = {seat.until_ms for seat in self._seats.values()}
+        limits |= {talk.ends_ms for talk in self._talks.values()}
+        limits |= {talk.ends_ms + self._limits.remember_ms for talk in self._talks.values()}
+        coming = sorted(at_ms for at_ms in limits if at_ms > self._now)
+        if coming:
+            self._world.now = coming[pick % min(3, len(coming))] - int(early)
+
     @rule()
     def sweep(self) -> None:
         self._world.events()
