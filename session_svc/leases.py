@@ -68,8 +68,10 @@ class Leases:
         """Leases could not be looked at just now."""
         self._looked_ms = None
 
-    async def carry_out(self) -> int | None:
-        """Let leases lapse and disconnect who depends on them; returns when something is due next, or None.
+    async def carry_out(self) -> int:
+        """Let leases lapse and disconnect who depends on them; returns when to look again.
+
+        That is twice in a lease's time at least: who looks more seldom cannot tell whose absence it was.
 
         Raises: ServiceUnavailable.
         """
@@ -89,7 +91,10 @@ class Leases:
         for gateway_id in lapses.gateway_ids:
             await self._disconnect_all(gateway_id)
         self._looked_ms = self._now_ms()
-        return None if lapses.next_due_ms is None else max(lapses.next_due_ms, first_lapse_ms)
+        look_again_ms = self._looked_ms + self.length_ms // 2
+        if lapses.next_due_ms is None:
+            return look_again_ms
+        return min(max(lapses.next_due_ms, first_lapse_ms), look_again_ms)
 
     async def _disconnect_all(self, gateway_id: str) -> None:
         found = await self._store.connections_of(gateway_id)

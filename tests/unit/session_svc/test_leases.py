@@ -152,7 +152,9 @@ async def test_a_store_that_was_away(world: World, monkeypatch: pytest.MonkeyPat
             await world.sessions.sweep()
     world.pass_s(10)
     next_due_ms = await world.sessions.sweep()
-    assert next_due_ms == world.now + LEASE_S * 1000
+    assert next_due_ms == world.now + LEASE_S * 500
+    world.pass_s(LEASE_S - 1)
+    await world.sessions.sweep()
     assert (await world.sessions.get(code)).audience.listener_count == 4
     assert await world.sessions.renew_lease("g1")
 
@@ -168,10 +170,28 @@ async def test_a_crash_after_a_lapse(world: World) -> None:
 
 
 async def test_the_next_sweep_is_known(world: World) -> None:
-    """A lease's end is something to wake up for."""
+    """A lease's end is something to wake up for; without one, there is reason to look twice in its time."""
     await world.sessions.sweep()
     await pass_leases(world, "g1")
-    assert await world.sessions.sweep() == world.now + LEASE_S * 1000
+    assert await world.sessions.sweep() == world.now + LEASE_S * 500
+    world.pass_s(20)
+    assert await world.sessions.sweep() == world.now + (LEASE_S - 20) * 1000
+
+
+async def test_a_lease_shorter_than_the_usual_wait(world: World) -> None:
+    """It lapses at its end if sweeps come when they are asked for."""
+    sessions = world.with_limits(lease_ms=3_000)
+    await sessions.sweep()
+    world.pass_s(1)
+    await sessions.renew_lease("g1")
+    ends_ms = world.now + 3_000
+    while world.now < ends_ms:
+        due_ms = await sessions.sweep()
+        assert due_ms is not None
+        world.now = due_ms
+    assert world.now == ends_ms
+    await sessions.sweep()
+    assert not await sessions.renew_lease("g1")
 
 
 async def test_names_of_gateways(world: World) -> None:
