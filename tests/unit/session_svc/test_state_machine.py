@@ -236,6 +236,20 @@ class SessionRules(RuleBasedStateMachine):
         if coming:
             self._world.now = coming[pick % min(3, len(coming))] - int(early)
 
+    @rule(connection=connections, owner=connections, early=st.booleans())
+    def come_back_at_the_last_moment(self, connection: str, owner: str, early: bool) -> None:
+        seat = self._seats.get(owner)
+        if seat is not None and not seat.present and seat.until_ms - early >= self._now:
+            self._world.now = seat.until_ms - early
+            self._refreshed(seat.code, connection, seat.token)
+
+    @rule(connection=connections)
+    def drop_shortly_before_the_end(self, connection: str) -> None:
+        seat = self._counting(connection)
+        if seat is not None:
+            self._world.now = max(self._now, self._talks[seat.code].ends_ms - 10_000)
+            self.disconnect(connection)
+
     @rule()
     def sweep(self) -> None:
         self._world.events()
