@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Leases:
-    """The leases in a store, each `length_ms` long."""
+    """The leases in a store, each `length_ms` long. `deadline_moved` hears when to look at a new one."""
 
     def __init__(
         self,
@@ -33,11 +33,13 @@ class Leases:
         length_ms: int,
         now_ms: Callable[[], int],
         disconnect: Callable[[str], Awaitable[None]],
+        deadline_moved: Callable[[int], None],
     ) -> None:
         self.length_ms = length_ms
         self._store = store
         self._now_ms = now_ms
         self._disconnect = disconnect
+        self._deadline_moved = deadline_moved
         self._good_until: dict[str, int] = {}  # as far as this replica knows; they are never shortened
         self._looked_ms: int | None = None
         self._watching_since_ms = 0
@@ -51,6 +53,8 @@ class Leases:
         if not await self._store.renew_lease(gateway_id, until_ms=until_ms):
             self._good_until.pop(gateway_id, None)
             return False
+        if gateway_id not in self._good_until:
+            self._deadline_moved(until_ms - self.length_ms // 2)
         self._good_until[gateway_id] = until_ms
         return True
 
@@ -68,10 +72,11 @@ class Leases:
         """Leases could not be looked at just now."""
         self._looked_ms = None
 
-    async def carry_out(self) -> int:
-        """Let leases lapse and disconnect who depends on them; returns when to look again.
+    async def carry_out(self) -> int | None:
+        """Let leases lapse and disconnect who depends on them; returns when to look again, or None.
 
-        That is twice in a lease's time at least: who looks more seldom cannot tell whose absence it was.
+        While there are leases that is twice in their time at least: who looks more seldom cannot tell whose
+        absence it was.
 
         Raises: ServiceUnavailable.
         """
@@ -91,10 +96,9 @@ class Leases:
         for gateway_id in lapses.gateway_ids:
             await self._disconnect_all(gateway_id)
         self._looked_ms = self._now_ms()
-        look_again_ms = self._looked_ms + self.length_ms // 2
         if lapses.next_due_ms is None:
-            return look_again_ms
-        return min(max(lapses.next_due_ms, first_lapse_ms), look_again_ms)
+            return None
+        return min(max(lapses.next_due_ms, first_lapse_ms), self._looked_ms + self.length_ms // 2)
 
     async def _disconnect_all(self, gateway_id: str) -> None:
         found = await self._store.connections_of(gateway_id)

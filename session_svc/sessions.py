@@ -98,7 +98,13 @@ class Sessions:
         self._now_ms = now_ms
         self._chance = chance
         self._deadline_moved = deadline_moved
-        self.leases = Leases(store, length_ms=policy.lease_ms, now_ms=now_ms, disconnect=self.disconnect)
+        self.leases = Leases(
+            store,
+            length_ms=policy.lease_ms,
+            now_ms=now_ms,
+            disconnect=self.disconnect,
+            deadline_moved=deadline_moved,
+        )
 
     async def create(
         self,

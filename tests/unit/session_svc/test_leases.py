@@ -200,3 +200,10 @@ async def test_names_of_gateways(world: World) -> None:
         await world.sessions.renew_lease("")
     with pytest.raises(InvalidParameter):
         await world.sessions.renew_lease("g" * 65)
+
+
+async def test_a_new_lease_is_news(world: World) -> None:
+    """The timer hears of it once, so that it does not sleep past the end of a short one."""
+    await world.sessions.renew_lease("g1")
+    await world.sessions.renew_lease("g1")
+    assert world.woken == 1
