@@ -37,7 +37,7 @@ async def test_metrics_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> Non
     """What is counted comes out under its name and the service's, at the latest when the service ends."""
     collector = Collector()
     server = grpc.aio.server()
-    otlp_grpc.add_MetricsServiceServicer_to_server(collector, server)
+    otlp_grpc.add_MetricsServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     monkeypatch.setenv(telemetry.ENDPOINT, f"http://127.0.0.1:{port}")
