@@ -1,10 +1,10 @@
 """The real engines, killed, hanging and shut down."""
 
 import asyncio
-import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -158,33 +159,35 @@ async def test_engines_leave_no_process_behind(config: TranslationConfig) -> Non
     assert not _there(started)
 
 
-async def _port(process: asyncio.subprocess.Process) -> int:
-    """Where the service says that it listens."""
-    assert process.stderr is not None
-    async with asyncio.timeout(60):
-        while True:
-            line = json.loads(await process.stderr.readline())
-            if line["message"] == "translation service listens":
-                return int(line["port"])
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+async def _serving(target: str) -> None:
+    request = health_pb2.HealthCheckRequest(service=SERVICE_NAME)
+    async with asyncio.timeout(60), grpc.aio.insecure_channel(target) as channel:
+        async for answer in health_pb2_grpc.HealthStub(channel).Watch(request, wait_for_ready=True):
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
 
 
 @asynccontextmanager
 async def _alone() -> AsyncIterator[tuple[asyncio.subprocess.Process, "Stub"]]:
-    """The service as a process of its own, and a client."""
+    """The service as a process of its own, and a client. No pipes: its workers would hold them open."""
+    port = _free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "translation_svc",
-        env={**environment(), "TRANSLATION_BIND": "127.0.0.1:0"},
-        stderr=asyncio.subprocess.PIPE,
+        env={**environment(), "TRANSLATION_BIND": f"127.0.0.1:{port}"},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        port = await _port(process)
+        await _serving(f"127.0.0.1:{port}")
         async with open_channel(f"127.0.0.1:{port}") as channel:
-            health = health_pb2_grpc.HealthStub(channel)
-            request = health_pb2.HealthCheckRequest(service=SERVICE_NAME)
-            serving = (await health.Check(request, timeout=10)).status
-            assert serving == health_pb2.HealthCheckResponse.SERVING
             yield process, translation_pb2_grpc.TranslationServiceStub(channel)
     finally:
         if process.returncode is None:
@@ -213,8 +216,11 @@ async def test_workers_end_with_a_service_that_is_killed() -> None:
             text="Good morning.", is_final=True, targets=[pb.Target(language="ca", speak=True)]
         )
         await call.write(pb.StreamingTranslateRequest(segment=segment))
-        for _ in range(3):
-            await call.read()
+        async with asyncio.timeout(30):
+            for kind in ("started", "translation", "speech"):
+                answer = await call.read()
+                assert isinstance(answer, pb.StreamingTranslateResponse)
+                assert answer.WhichOneof("payload") == kind
         workers = list(_descendants(process.pid))
         assert len(workers) > 10
         os.kill(workers[-1], signal.SIGSTOP)
