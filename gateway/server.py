@@ -20,6 +20,7 @@ from babelcast.auth.local_issuer import JWKS_PATH, LocalIssuer, local_trust
 from babelcast.auth.verifier import Speaker as Identity
 from babelcast.auth.verifier import open_verifier
 from babelcast.bus.base import Bus
+from babelcast.clock import wall_clock_ms
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.rpc.client import open_channel
 from gateway.address import client_address, networks
@@ -43,11 +44,6 @@ TICK_S = 1.0
 DRAINING = "the gateway is draining"
 
 log = logging.getLogger(__name__)
-
-
-def wall_clock_ms() -> int:
-    """Now, in ms since the Unix epoch."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import secrets
-import time
 from dataclasses import dataclass
 from typing import Self
 
+from babelcast.clock import wall_clock_ms
 from babelcast.rpc.server import GrpcServer
 from babelcast.session.v1 import session_pb2, session_pb2_grpc
 from session_svc import ids
@@ -22,11 +22,6 @@ from session_svc.sweeper import Sweeper, waker
 SERVICE = session_pb2.DESCRIPTOR.services_by_name["SessionService"].full_name
 
 log = logging.getLogger(__name__)
-
-
-def wall_clock_ms() -> int:
-    """Now, in ms since the Unix epoch."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(slots=True)

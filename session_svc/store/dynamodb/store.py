@@ -7,12 +7,12 @@ of processes may share the tables.
 
 import asyncio
 import contextlib
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
+from babelcast.clock import wall_clock_ms
 from session_svc.model import Controls, Life, Role, Seat, Session, Snapshot
 from session_svc.quotas import Quota, Verdict
 from session_svc.store.base import Change, CodeTaken, Handover, Lapses, Page, Refused, StoreUnavailable, Swept
@@ -36,11 +36,6 @@ SWEEP_S: Final = 60.0
 ROUNDS: Final = 10
 """How often an operation looks again because somebody else was quicker; each time somebody was."""
 _LEAVING_AT_ONCE: Final = 32
-
-
-def wall_clock_ms() -> int:
-    """Now, in ms since the Unix epoch."""
-    return time.time_ns() // 1_000_000
 
 
 class DynamoDbStore:
