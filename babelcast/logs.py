@@ -1,15 +1,28 @@
-"""JSON lines on stderr: a static message plus fields; never a talk's text, tokens, audio or addresses."""
+"""JSON lines on stderr: a static message plus fields; never a talk's text, tokens, audio or addresses.
+
+Whoever logs sees to that. What others bring along (an exception's text, a library at DEBUG, Python itself)
+goes through `redaction` on its way out.
+"""
 
 import logging
 import sys
+import threading
 import time
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Final, TextIO
 
 import msgspec
 
 from babelcast.config import ConfigError
+from babelcast.redaction import redacted, redacted_fields
 
 _BUILT_IN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# At DEBUG these write out what goes over the wire, cut into pieces that no longer look like secrets.
+_WIRE_LOGGERS: Final = ("websockets", "botocore", "aiobotocore", "boto3", "aioboto3", "urllib3", "hpack")
+
+log = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
@@ -28,12 +41,26 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redacted(record.getMessage()),
         }
-        line |= {key: value for key, value in vars(record).items() if key not in _BUILT_IN}
+        fields = {key: value for key, value in vars(record).items() if key not in _BUILT_IN}
+        line |= redacted_fields(msgspec.to_builtins(fields, enc_hook=str))
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+            line["exception"] = redacted(self.formatException(record.exc_info))
+        if record.stack_info:
+            line["stack"] = redacted(record.stack_info)
+        return msgspec.json.encode(line).decode()
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Where a record that cannot be written is told by its place alone; logging would print its arguments."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - named by logging
+        """Say where the record came from."""
+        place = {"file": record.pathname, "line": record.lineno, "logger": record.name}
+        sys.stderr.write(
+            msgspec.json.encode({"message": "a record cannot be written", **place}).decode() + "\n"
+        )
 
 
 def configure(*, service: str, level: str) -> None:
@@ -43,6 +70,33 @@ def configure(*, service: str, level: str) -> None:
     """
     if level.upper() not in logging.getLevelNamesMapping():
         raise ConfigError(f"LOG_LEVEL: there is no level {level!r}.")
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in _WIRE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+@contextmanager
+def strays_logged() -> Iterator[None]:
+    """Log what Python would write to stderr by itself: warnings, and exceptions that nobody caught, the one
+    that ends the block and then the process included. For a process's main, after `configure`.
+    """
+    before = sys.excepthook, sys.unraisablehook, threading.excepthook
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    sys.unraisablehook = lambda stray: _uncaught(stray.exc_type, stray.exc_value, stray.exc_traceback)
+    threading.excepthook = lambda stray: _uncaught(stray.exc_type, stray.exc_value, stray.exc_traceback)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        _, sys.unraisablehook, threading.excepthook = before
+    sys.excepthook = before[0]
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), trace)
+    else:
+        log.critical("nobody caught an exception", exc_info=(kind, error or kind(), trace))

@@ -10,7 +10,7 @@ from typing import Protocol
 from babelcast import telemetry
 from babelcast.config import ConfigError
 from babelcast.errors import BabelcastError
-from babelcast.logs import configure
+from babelcast.logs import configure, strays_logged
 
 
 class Service(Protocol):
@@ -46,7 +46,8 @@ def run(start: Callable[[Mapping[str, str]], Awaitable[Service]], *, name: str) 
         configure(service=name, level=os.environ.get("LOG_LEVEL") or "INFO")
         end_telemetry = telemetry.configure(service=name, environ=os.environ)
         try:
-            asyncio.run(serve_until_stopped(lambda: start(os.environ)))
+            with strays_logged():
+                asyncio.run(serve_until_stopped(lambda: start(os.environ)))
         finally:
             end_telemetry()
     except (ConfigError, BabelcastError) as error:

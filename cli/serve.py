@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 
 from babelcast import telemetry
-from babelcast.logs import configure
+from babelcast.logs import configure, strays_logged
 from cli import places
 from cli.compose import Babelcast, Place
 from cli.interrupt import on_interrupt
@@ -36,6 +36,7 @@ async def serve(place: Place, environ: Mapping[str, str], console: Console, *, a
     """
     configure(service="babelcast", level=environ.get("LOG_LEVEL") or ("INFO" if as_json else "ERROR"))
     with contextlib.ExitStack() as stack:
+        stack.enter_context(strays_logged())
         stack.callback(telemetry.configure(service="babelcast", environ=environ))
         stop = stack.enter_context(on_interrupt())
         app = await _started(place, environ, console, stop)

@@ -3,6 +3,8 @@
 import json
 import logging
 import sys
+import threading
+import warnings
 
 import pytest
 
@@ -63,9 +65,12 @@ def root_logger() -> object:
     """The root logger, as it was, after the test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    wires = {name: logging.getLogger(name).level for name in logs._WIRE_LOGGERS}
     yield root
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name, wire_level in wires.items():
+        logging.getLogger(name).setLevel(wire_level)
 
 
 def test_configured_from_a_level_up(root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,3 +87,108 @@ def test_a_level_that_is_none(root_logger: logging.Logger) -> None:
     """Is named, with the variable it came from."""
     with pytest.raises(ConfigError, match=r"LOG_LEVEL.*loud"):
         logs.configure(service="session", level="loud")
+
+
+TOKEN = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJlLW9mLWFuYQ"
+
+
+def test_no_secret_leaves_by_any_field() -> None:
+    """Tokens and addresses are taken out of the message, the fields, however deep, and exceptions."""
+    try:
+        _fails()
+    except ValueError:
+        broken = sys.exc_info()
+    made = logging.getLogger("x").makeRecord(
+        "x",
+        logging.ERROR,
+        "f",
+        1,
+        "%s came from %s",
+        (TOKEN, "203.0.113.77"),
+        broken,
+        extra={"headers": [{"Authorization": "opaque"}], "cause": ValueError(TOKEN), "size": 17},
+        sinfo=f"Stack:\n  {TOKEN}",
+    )
+    fields = line(made)
+    assert TOKEN not in json.dumps(fields)
+    assert fields["message"] == "[hidden] came from 203.0.x.x"
+    assert fields["headers"] == [{"Authorization": "[hidden]"}]
+    assert fields["cause"] == "[hidden]"
+    assert fields["size"] == 17
+    assert str(fields["exception"]).endswith("ValueError: failed with [hidden]")
+    assert fields["stack"] == "Stack:\n  [hidden]"
+
+
+def test_a_record_that_cannot_be_written(
+    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Is told by its place, without its arguments."""
+    logs.configure(service="session", level="info")
+    logging.getLogger("x").info("%d of them", TOKEN)
+    told = json.loads(capsys.readouterr().err)
+    assert (told["message"], told["logger"], told["file"]) == ("a record cannot be written", "x", __file__)
+    assert TOKEN not in json.dumps(told)
+
+
+@pytest.mark.parametrize("name", ["websockets.client", "botocore.endpoint"])
+def test_libraries_never_log_what_is_on_the_wire(
+    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Even when everything else is logged from DEBUG up."""
+    logs.configure(service="session", level="debug")
+    logging.getLogger(name).debug("< %s", TOKEN[:20])
+    logging.getLogger(name).info("connection open")
+    logging.getLogger("x").debug("this")
+    told = [json.loads(text)["message"] for text in capsys.readouterr().err.splitlines()]
+    assert told == ["connection open", "this"]
+
+
+class Careless:
+    """Raises where nobody can catch it."""
+
+    def __del__(self) -> None:
+        raise ValueError(f"let go of {TOKEN}")
+
+
+def _fails() -> None:
+    raise ValueError(f"failed with {TOKEN}")
+
+
+def test_strays_are_logged_like_everything(
+    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Warnings, exceptions in finalisers, in threads and at the end: a line of JSON each, no secrets."""
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook
+    logs.configure(service="session", level="info")
+    with warnings.catch_warnings(), logs.strays_logged():
+        warnings.simplefilter("always")
+        warnings.warn(f"careless with {TOKEN}", ResourceWarning, stacklevel=1)
+        Careless()
+        thread = threading.Thread(target=_fails)
+        thread.start()
+        thread.join()
+        try:
+            _fails()
+        except ValueError as error:
+            sys.excepthook(ValueError, error, error.__traceback__)
+    assert (sys.excepthook, sys.unraisablehook, threading.excepthook) == hooks
+    written = capsys.readouterr().err
+    assert TOKEN not in written
+    told = [json.loads(text) for text in written.splitlines()]
+    assert [entry["level"] for entry in told] == ["WARNING", "CRITICAL", "CRITICAL", "CRITICAL"]
+    assert "careless with [hidden]" in told[0]["message"]
+    assert all("[hidden]" in entry["exception"] for entry in told[1:])
+
+
+def test_an_exception_that_ends_the_process_is_logged_too(
+    root_logger: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves the block with the hook in place; an interrupt by the keyboard stays what it was."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    logs.configure(service="session", level="info")
+    with pytest.raises(ValueError, match="failed"), logs.strays_logged():
+        _fails()
+    sys.excepthook(ValueError, ValueError(TOKEN), None)
+    assert json.loads(capsys.readouterr().err)["exception"] == "ValueError: [hidden]"
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert capsys.readouterr().err == "KeyboardInterrupt\n"
