@@ -22,7 +22,9 @@ from transcription_svc.engines.base import (
     SegmentResult,
     StreamOptions,
 )
-from transcription_svc.segmenter import Segmenter, SegmentPolicy, Task, TaskKind
+from transcription_svc.open_segment import Task, TaskKind
+from transcription_svc.segment_policy import SegmentPolicy
+from transcription_svc.segmenter import Segmenter
 from transcription_svc.slots import FairSlots, Urgency
 
 log = logging.getLogger(__name__)

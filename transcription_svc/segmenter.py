@@ -14,111 +14,19 @@ A segment's text never leaves words that were committed before, and each sample 
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import Samples
+from transcription_svc.closing import enough_ms
+from transcription_svc.cutting import best_cut, cut_between, longest_pause
 from transcription_svc.endpointing import Endpointer, Pause, Utterance
 from transcription_svc.engines.base import Hypothesis, SegmentResult, StreamOptions, Word
-from transcription_svc.sentences import best_cut, cut_between, ends_clause, ends_text, sentence_end
+from transcription_svc.open_segment import OpenSegment, Task, TaskKind
+from transcription_svc.segment_policy import SegmentPolicy
+from transcription_svc.sentences import ends_text, sentence_end
 from transcription_svc.stabilizer import Caption, Stabilizer, key
 
 _MS = SAMPLE_RATE_HZ // 1000
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentPolicy:
-    """The times of a live stream, ms of audio."""
-
-    preroll_ms: int = 300
-    """Audio before the first voiced frame that is decoded with it; soft sounds begin words."""
-    first_partial_ms: int = 300
-    """Speech before the first partial result."""
-    eager_partial_ms: int = 300
-    """Between partial results until words are committed, so that there is something to show soon."""
-    eager_partials: int = 4
-    """So many partial results of a segment come so soon."""
-    partial_ms: int = 500
-    """Between partial results from then on."""
-    hold_ms: int = 100
-    """Pause after which no partial result is started: the end may be near."""
-    early_close_ms: int = 200
-    """Pause after which the utterance is decoded as if it had ended."""
-    sentence_close_ms: int = 400
-    """Pause that ends a short segment whose text ends a sentence."""
-    clause_close_ms: int = 500
-    """The same if its text ends a clause."""
-    close_ms: int = 650
-    """Pause that ends any segment."""
-    patient_ms: int = 1000
-    """Up to this length a segment is short; pauses count more from here on."""
-    impatient_ms: int = 3000
-    """From this length half the pause is enough."""
-    cut_margin_ms: int = 600
-    """How long before the longest time of a segment a cut is looked for."""
-    cut_choice_ms: int = 1400
-    """The words of so much audio stay uncommitted in a long segment, so that there is a choice of cuts."""
-    deaf_sentence_ms: int = 500
-    """Speech after the last word of a whole sentence, in two hypotheses: no more will come of it."""
-    deaf_ms: int = 1200
-    """The same after any other word."""
-    sure_logprob: float = -0.7
-    """Mean log probability of a hypothesis below which it commits no words."""
-    min_voiced_ms: int = 160
-    """Voiced audio below which an utterance is a click, not speech."""
-
-
-class TaskKind(Enum):
-    """Why to decode."""
-
-    PARTIAL = "partial"
-    """What has been said up to now?"""
-    CLOSING = "closing"
-    """Is what was said up to this pause all?"""
-    CUT = "cut"
-    """What was said up to a pause inside a segment that has grown too long?"""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A piece of the stream to decode."""
-
-    kind: TaskKind
-    start: int
-    end: int
-    timed: bool = False
-    thorough: bool = True
-    pause: Pause | None = None
-    """Where a cut is tried."""
-
-
-@dataclass(slots=True)
-class _Segment:
-    """The segment that is open."""
-
-    start: int
-    """First sample that is decoded."""
-    speech_start: int
-    stabilizer: Stabilizer
-    next_partial: int
-    """Position at which the next partial result is due."""
-    partials: int = 0
-    revision: int = 0
-    closing: Sequence[str] | None = None
-    """What was decoded of the pause that is going on."""
-    closing_end: int = 0
-    stuck: bool = False
-    """Whether the last hypothesis said the same as the one before."""
-    sentence: int = 0
-    """Words of the first sentence in the last hypothesis that had one."""
-    shown: Caption | None = None
-    refused_cuts: set[int] = field(default_factory=set)
-    """Starts of pauses that turned out to lie before committed words."""
-    goes_on_with: str = ""
-    """First word as it was heard before the cut, in its place in the sentence."""
-    said_before: str = ""
-    """Last word of the segment before, if the cut between them may have left its sound in this one."""
 
 
 class Segmenter:
@@ -128,7 +36,7 @@ class Segmenter:
         self._options = options
         self._policy = policy or SegmentPolicy()
         self._endpointer = Endpointer()
-        self._segment: _Segment | None = None
+        self._segment: OpenSegment | None = None
         self._boundary = 0
         self._number = options.first_segment
         self._ended = False
@@ -228,7 +136,7 @@ class Segmenter:
         return self._update(task, segment, hypothesis, words, samples)
 
     def _update(
-        self, task: Task, segment: _Segment, hypothesis: Hypothesis, words: Sequence[str], samples: Samples
+        self, task: Task, segment: OpenSegment, hypothesis: Hypothesis, words: Sequence[str], samples: Samples
     ) -> list[SegmentResult]:
         stabilizer = segment.stabilizer
         before = [key(word) for word in stabilizer.words]
@@ -253,7 +161,7 @@ class Segmenter:
         return self._partial(segment, caption)
 
     @property
-    def _opened(self) -> _Segment:
+    def _opened(self) -> OpenSegment:
         if self._segment is None:
             raise RuntimeError("no segment is open")
         return self._segment
@@ -263,7 +171,7 @@ class Segmenter:
         utterance = self._endpointer.utterance
         return utterance.voiced_end if utterance is not None else 0
 
-    def _cut_at(self, segment: _Segment) -> int:
+    def _cut_at(self, segment: OpenSegment) -> int:
         """Position from which a segment is cut even without a good place."""
         longest = int(self._options.max_segment_s * SAMPLE_RATE_HZ)
         return segment.speech_start + longest - self._policy.cut_margin_ms * _MS
@@ -277,17 +185,12 @@ class Segmenter:
             return sentence or None
         return int(len(segment.stabilizer.words) * (1.0 - choice / length))
 
-    def _pause_to_cut(self, segment: _Segment, utterance: Utterance) -> Pause | None:
+    def _pause_to_cut(self, segment: OpenSegment, utterance: Utterance) -> Pause | None:
         """The longest pause that leaves at least a third of the segment before it."""
         earliest = segment.speech_start + (self.position - segment.speech_start) // 3
-        possible = [
-            pause
-            for pause in utterance.pauses
-            if pause.start >= earliest and pause.start not in segment.refused_cuts
-        ]
-        return max(possible, key=lambda pause: (pause.end - pause.start, pause.start), default=None)
+        return longest_pause(utterance.pauses, earliest=earliest, refused=segment.refused_cuts)
 
-    def _cut_at_pause(self, segment: _Segment, words: Sequence[str], pause: Pause) -> list[SegmentResult]:
+    def _cut_at_pause(self, segment: OpenSegment, words: Sequence[str], pause: Pause) -> list[SegmentResult]:
         if len(words) <= segment.stabilizer.committed:
             segment.refused_cuts.add(pause.start)  # what is committed reaches beyond the pause
             return []
@@ -295,7 +198,7 @@ class Segmenter:
         self._open_after(pause)
         return finals
 
-    def _without_echo(self, segment: _Segment, hypothesis: Hypothesis) -> Hypothesis:
+    def _without_echo(self, segment: OpenSegment, hypothesis: Hypothesis) -> Hypothesis:
         """The hypothesis without the end of the segment before, where the cut left some of its sound here."""
         words = hypothesis.words
         if segment.said_before and words and key(words[0].text) == segment.said_before:
@@ -312,7 +215,7 @@ class Segmenter:
         return words
 
     def _open(self, start: int, speech_start: int) -> None:
-        self._segment = _Segment(
+        self._segment = OpenSegment(
             start=start,
             speech_start=speech_start,
             stabilizer=Stabilizer(min_stability=self._options.min_stability),
@@ -363,7 +266,7 @@ class Segmenter:
         rest = stabilizer.split(kept)
         said = key(last.text)
         following_key = key(rest.words[0]) if rest.words else ""
-        opened = _Segment(
+        opened = OpenSegment(
             start=at,
             speech_start=max(at, task.start + int(following.start_s * SAMPLE_RATE_HZ)),
             stabilizer=rest,
@@ -398,20 +301,12 @@ class Segmenter:
         self._open_after(pause)
         return finals
 
-    def _enough_ms(self, segment: _Segment, end: int, said: Sequence[str]) -> float:
-        """How long a pause after `said` must be to end the segment."""
-        policy = self._policy
-        enough = policy.close_ms
-        if not said or ends_text(said[-1]):
-            enough = policy.sentence_close_ms
-        elif ends_clause(said[-1]):
-            enough = policy.clause_close_ms
-        length_ms = (end - segment.speech_start) / _MS
-        late = (length_ms - policy.patient_ms) / (policy.impatient_ms - policy.patient_ms)
-        return max(policy.early_close_ms, enough * (1.0 - 0.5 * min(1.0, max(0.0, late))))
+    def _enough_ms(self, segment: OpenSegment, end: int, said: Sequence[str]) -> float:
+        """How long a pause from `end` must be to end the segment."""
+        return enough_ms(self._policy, length_ms=(end - segment.speech_start) / _MS, said=said)
 
     def _finish(
-        self, segment: _Segment, said: Sequence[str], *, end: int, voiced: int
+        self, segment: OpenSegment, said: Sequence[str], *, end: int, voiced: int
     ) -> list[SegmentResult]:
         """The final result of a segment that ends at a pause; none if nothing was said in it."""
         clicked = voiced < self._policy.min_voiced_ms * _MS
@@ -422,7 +317,7 @@ class Segmenter:
         self._boundary = end
         return [self._final(segment, text, end=end)] if text else []
 
-    def _partial(self, segment: _Segment, caption: Caption) -> list[SegmentResult]:
+    def _partial(self, segment: OpenSegment, caption: Caption) -> list[SegmentResult]:
         if not self._options.partial_results or caption == segment.shown:
             return []
         segment.shown = caption
@@ -439,7 +334,7 @@ class Segmenter:
         segment.revision += 1
         return [result]
 
-    def _final(self, segment: _Segment, text: str, *, end: int) -> SegmentResult:
+    def _final(self, segment: OpenSegment, text: str, *, end: int) -> SegmentResult:
         self._new_sentence = ends_text(text.rsplit(maxsplit=1)[-1])
         self._number += 1
         return SegmentResult(

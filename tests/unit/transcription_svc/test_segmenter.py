@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import FRAME_SAMPLES
 from transcription_svc.engines.base import Hypothesis, SegmentResult, StreamOptions, Word
-from transcription_svc.segmenter import Segmenter, Task, TaskKind
+from transcription_svc.open_segment import Task, TaskKind
+from transcription_svc.segmenter import Segmenter
 
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 

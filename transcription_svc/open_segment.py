@@ -1,0 +1,60 @@
+"""The segment that is open, and what can be asked of the decoder about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from transcription_svc.endpointing import Pause
+from transcription_svc.stabilizer import Caption, Stabilizer
+
+
+class TaskKind(Enum):
+    """Why to decode."""
+
+    PARTIAL = "partial"
+    """What has been said up to now?"""
+    CLOSING = "closing"
+    """Is what was said up to this pause all?"""
+    CUT = "cut"
+    """What was said up to a pause inside a segment that has grown too long?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A piece of the stream to decode."""
+
+    kind: TaskKind
+    start: int
+    end: int
+    timed: bool = False
+    thorough: bool = True
+    pause: Pause | None = None
+    """Where a cut is tried."""
+
+
+@dataclass(slots=True)
+class OpenSegment:
+    """The segment that is open."""
+
+    start: int
+    """First sample that is decoded."""
+    speech_start: int
+    stabilizer: Stabilizer
+    next_partial: int
+    """Position at which the next partial result is due."""
+    partials: int = 0
+    revision: int = 0
+    closing: Sequence[str] | None = None
+    """What was decoded of the pause that is going on."""
+    closing_end: int = 0
+    stuck: bool = False
+    """Whether the last hypothesis said the same as the one before."""
+    sentence: int = 0
+    """Words of the first sentence in the last hypothesis that had one."""
+    shown: Caption | None = None
+    refused_cuts: set[int] = field(default_factory=set)
+    """Starts of pauses that turned out to lie before committed words."""
+    goes_on_with: str = ""
+    """First word as it was heard before the cut, in its place in the sentence."""
+    said_before: str = ""
+    """Last word of the segment before, if the cut between them may have left its sound in this one."""

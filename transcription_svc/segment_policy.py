@@ -1,0 +1,45 @@
+"""The times by which a live stream is decoded and becomes segments."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPolicy:
+    """The times of a live stream, ms of audio."""
+
+    preroll_ms: int = 300
+    """Audio before the first voiced frame that is decoded with it; soft sounds begin words."""
+    first_partial_ms: int = 300
+    """Speech before the first partial result."""
+    eager_partial_ms: int = 300
+    """Between partial results until words are committed, so that there is something to show soon."""
+    eager_partials: int = 4
+    """So many partial results of a segment come so soon."""
+    partial_ms: int = 500
+    """Between partial results from then on."""
+    hold_ms: int = 100
+    """Pause after which no partial result is started: the end may be near."""
+    early_close_ms: int = 200
+    """Pause after which the utterance is decoded as if it had ended."""
+    sentence_close_ms: int = 400
+    """Pause that ends a short segment whose text ends a sentence."""
+    clause_close_ms: int = 500
+    """The same if its text ends a clause."""
+    close_ms: int = 650
+    """Pause that ends any segment."""
+    patient_ms: int = 1000
+    """Up to this length a segment is short; pauses count more from here on."""
+    impatient_ms: int = 3000
+    """From this length half the pause is enough."""
+    cut_margin_ms: int = 600
+    """How long before the longest time of a segment a cut is looked for."""
+    cut_choice_ms: int = 1400
+    """The words of so much audio stay uncommitted in a long segment, so that there is a choice of cuts."""
+    deaf_sentence_ms: int = 500
+    """Speech after the last word of a whole sentence, in two hypotheses: no more will come of it."""
+    deaf_ms: int = 1200
+    """The same after any other word."""
+    sure_logprob: float = -0.7
+    """Mean log probability of a hypothesis below which it commits no words."""
+    min_voiced_ms: int = 160
+    """Voiced audio below which an utterance is a click, not speech."""
