@@ -8,6 +8,7 @@ from pathlib import Path
 from babelcast.channel import Channel
 from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2_grpc
+from translation_svc.aws import AwsSettings
 from translation_svc.cache import Cache
 from translation_svc.chain import Chain
 from translation_svc.config import TranslationConfig
@@ -15,11 +16,15 @@ from translation_svc.failures import EngineFailure
 from translation_svc.interpreter import EngineInterpreter
 from translation_svc.routes import Routes, Step
 from translation_svc.service import SERVICE_NAME, TranslationServicer
+from translation_svc.translators.amazon import AmazonTranslator
 from translation_svc.translators.apertium import ApertiumTranslator, installed_modes
 from translation_svc.translators.base import Translator
 from translation_svc.translators.bergamot import BergamotTranslator
 from translation_svc.translators.models import installed_models
+from translation_svc.voices.base import Voice
 from translation_svc.voices.espeak import EspeakVoice
+from translation_svc.voices.polly import PollyVoice
+from translation_svc.voices.polly_voices import read_wanted
 from translation_svc.worker import Deadlines
 
 _RETRY_S = 5.0
@@ -30,7 +35,8 @@ log = logging.getLogger(__name__)
 class TranslationApp:
     """The service in this process: `start`, then `aclose`. Made inside a running event loop.
 
-    Engines run in processes of their own, which end with this one however it ends.
+    Embedded engines run in processes of their own, which are started when first needed and end with this one
+    however it ends. The others are clients of services elsewhere, opened when first needed.
     """
 
     def __init__(self, config: TranslationConfig) -> None:
@@ -43,14 +49,29 @@ class TranslationApp:
         self._rests: Channel[float] = Channel(1)
         self.bergamot = BergamotTranslator(models, deadlines=deadlines, on_rest=self._models_rest)
         self.apertium = ApertiumTranslator(modes, deadlines=deadlines)
-        self.voice = EspeakVoice(deadlines=deadlines)
-        engines: dict[str, Translator] = {engine.name: engine for engine in (self.bergamot, self.apertium)}
+        self.espeak = EspeakVoice(deadlines=deadlines)
+        aws = AwsSettings(
+            region=config.aws_region,
+            start_timeout_s=config.translation_start_timeout_seconds,
+            call_timeout_s=config.translation_call_timeout_seconds,
+            max_concurrency=config.aws_max_concurrency,
+        )
+        self.amazon = AmazonTranslator(settings=aws, terminology=config.translate_terminology)
+        self.polly = PollyVoice(
+            settings=aws,
+            wanted=read_wanted(config.polly_voices),
+            premium_engine=config.polly_premium_engine,
+        )
+        self._translators: tuple[Translator, ...] = (
+            (self.amazon,) if config.translation_engine == "amazon" else (self.bergamot, self.apertium)
+        )
+        self.voice: Voice = self.polly if config.voice_engine == "polly" else self.espeak
         self._cache: Cache[tuple[Step, str], str] = Cache(
             capacity=config.translation_cache_size, ttl_s=config.translation_cache_ttl_seconds
         )
         self.interpreter = EngineInterpreter(
-            routes=Routes.between({name: engine.pairs for name, engine in engines.items()}),
-            chain=Chain(engines, self._cache),
+            routes=self._routes(),
+            chain=Chain({engine.name: engine for engine in self._translators}, self._cache),
             voice=self.voice,
         )
         self._health: asyncio.Task[None] | None = None
@@ -71,7 +92,7 @@ class TranslationApp:
         Raises: ServiceUnavailable when the address is taken.
         """
         port = await self._server.start()
-        outcomes = await asyncio.gather(self._warm_models(), self.voice.warm(), return_exceptions=True)
+        outcomes = await asyncio.gather(self._warm_translators(), self.voice.warm(), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, EngineFailure):
                 log.error("engine does not start", extra={"engine": outcome.engine})
@@ -106,11 +127,12 @@ class TranslationApp:
         await self.interpreter.aclose()
         await self._cache.aclose()
         async with contextlib.AsyncExitStack() as stack:
-            for engine in (self.bergamot, self.apertium, self.voice):
+            for engine in (self.bergamot, self.apertium, self.espeak, self.amazon, self.polly):
                 stack.push_async_callback(engine.aclose)
 
     async def _keep_health(self) -> None:
-        """While the models' process rests, health says NOT_SERVING; after the rest it is tried again.
+        """While the models' process rests, or Amazon does not say what it translates, health says
+        NOT_SERVING; after the rest it is tried again.
 
         Apertium and the voice are not watched: without them some languages fail, and the others are served.
         """
@@ -118,7 +140,7 @@ class TranslationApp:
             await self._server.set_serving(serving=False)
             await asyncio.sleep(rest_s)
             try:
-                await self._warm_models()
+                await self._warm_translators()
             except EngineFailure:
                 self._models_rest(_RETRY_S)
             else:
@@ -128,8 +150,15 @@ class TranslationApp:
         if not self._rests.closed:
             self._rests.send_dropping_oldest(rest_s)
 
-    async def _warm_models(self) -> None:
-        """Load the models of which routes from English and into English are made."""
+    def _routes(self) -> Routes:
+        return Routes.between({engine.name: engine.pairs for engine in self._translators})
+
+    async def _warm_translators(self) -> None:
+        """Have ready what routes from English and into English are made of. Raises: EngineFailure."""
+        if self.amazon in self._translators:
+            await self.amazon.warm_all()
+            self.interpreter.routes = self._routes()
+            return
         for pair in self.bergamot.pairs:
             if "en" in (pair.source, pair.target):
                 await self.bergamot.warm(pair)

@@ -1,7 +1,7 @@
 """The service's settings, read once from the environment."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -16,6 +16,25 @@ class TranslationConfig:
 
     translation_bind: str = setting(
         "127.0.0.1:50053", "host:port that the service listens on; port 0 for any"
+    )
+    translation_engine: Literal["embedded", "amazon"] = setting(
+        "embedded", "who translates: `embedded` models and rules, or `amazon` Translate"
+    )
+    voice_engine: Literal["espeak", "polly"] = setting(
+        "espeak", "who speaks: `espeak` on this machine, or Amazon `polly`"
+    )
+    aws_region: str = setting("", "region of Amazon Translate and Polly; empty for what boto finds")
+    aws_max_concurrency: Annotated[int, Meta(ge=1)] = setting(
+        16, "calls under way at once to Amazon Translate, and as many to Polly"
+    )
+    translate_terminology: str = setting(
+        "", "name of a custom terminology in Amazon Translate that all sessions use; empty for none"
+    )
+    polly_voices: str = setting(
+        "", "voices to prefer, such as `es=Lupe,fr=Remi`; empty for the built-in choice"
+    )
+    polly_premium_engine: Literal["neural", "generative", "long-form"] = setting(
+        "neural", "Polly's engine for sessions of the premium tier, where a language's voices have it"
     )
     models_dir: str = setting("", "folder with further models, such as MODELS_DIR/en-de; empty for none")
     apertium_modes_dir: str = setting("/usr/share/apertium/modes", "folder of Apertium's mode files")

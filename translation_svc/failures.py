@@ -3,8 +3,11 @@
 EngineFailure            an engine did not do its work; the segment's language gets a Failure, others go on
 ├── EngineTimedOut       no answer before the deadline; the engine's process was ended
 ├── EngineDied           the engine's process ended during the call
-├── EngineMissing        it cannot be started, or failed so often that it rests for a while
+├── EngineMissing        it cannot be started or reached, or failed so often that it rests for a while
+│   └── EngineForbidden  it does not take our credentials, or they do not allow this
+├── EngineBusy           it turned us away until the retries were used up
 └── EngineRefused        it answered that it cannot do this
+    └── EngineLacksLanguage  ... since it does not know the language, or not this pair
 """
 
 from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable
@@ -39,6 +42,17 @@ class EngineMissing(EngineFailure):
         super().__init__(engine, f"is not available: {why}")
 
 
+class EngineForbidden(EngineMissing):
+    """The engine does not take our credentials, or they do not allow what was asked."""
+
+
+class EngineBusy(EngineFailure):
+    """The engine has no room for us at the moment."""
+
+    def __init__(self, engine: str, why: str) -> None:
+        super().__init__(engine, f"is overloaded: {why}")
+
+
 class EngineRefused(EngineFailure):
     """The engine says that it cannot."""
 
@@ -46,3 +60,9 @@ class EngineRefused(EngineFailure):
 
     def __init__(self, engine: str, why: str) -> None:
         super().__init__(engine, f"refused: {why}")
+
+
+class EngineLacksLanguage(EngineRefused):
+    """The engine does not know the language, or not this pair."""
+
+    code = ErrorCode.UNSUPPORTED_LANGUAGE

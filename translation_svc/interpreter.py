@@ -9,7 +9,7 @@ from translation_svc import opus
 from translation_svc.chain import Chain
 from translation_svc.glossary import Glossary
 from translation_svc.routes import Route, Routes, Step
-from translation_svc.segments import Clip, Prosody
+from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.turns import Urgency
 from translation_svc.voices.base import Voice
 
@@ -40,7 +40,7 @@ class Interpreter(Protocol):
         """Raises: UnsupportedLanguage, EngineFailure."""
         ...
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody) -> Clip:
+    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
         """Raises: EngineFailure."""
         ...
 
@@ -89,11 +89,13 @@ class EngineInterpreter:
             raise UnsupportedLanguage(target, available=self.targets(source), source=source)
         return await self._chain.translate(text, route, target=target, glossary=glossary, urgency=urgency)
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody) -> Clip:
+    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
         """Text as sound; an empty clip when there is nothing to say."""
         if not any(map(str.isalnum, text)):
             return Clip(b"", _VOICE_SAMPLE_RATE_HZ)
-        speaking = self._own(self._voice.speak(text, language=language, prosody=prosody), name="speak")
+        speaking = self._own(
+            self._voice.speak(text, language=language, prosody=prosody, tier=tier), name="speak"
+        )
         return await asyncio.shield(speaking)
 
     async def opus(self, clip: Clip) -> bytes:

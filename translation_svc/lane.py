@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from babelcast.errors import BabelcastError, ErrorCode
 from translation_svc.glossary import Glossary
 from translation_svc.interpreter import Interpreter
-from translation_svc.segments import Answer, Component, Failure, Segment, Speech, Target, Translation
+from translation_svc.segments import (
+    Answer,
+    Component,
+    Failure,
+    Segment,
+    Speech,
+    Target,
+    Tier,
+    Translation,
+)
 from translation_svc.turns import Urgency
 
 log = logging.getLogger(__name__)
@@ -43,6 +52,7 @@ class Lane:
         interpreter: Interpreter,
         emit: Callable[[Answer], Awaitable[None]],
         segment_timeout_s: float,
+        tier: Tier = Tier.STANDARD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.language = language
@@ -51,6 +61,7 @@ class Lane:
         self._interpreter = interpreter
         self._emit = emit
         self._segment_timeout_s = segment_timeout_s
+        self._tier = tier
         self._clock = clock
         self._waiting: deque[_Work] = deque()
         self._finals: OrderedDict[int, int] = OrderedDict()
@@ -134,7 +145,9 @@ class Lane:
         )
 
     async def _speak(self, text: str, work: _Work) -> Speech:
-        clip = await self._interpreter.speak(text, language=self.language, prosody=work.segment.prosody)
+        clip = await self._interpreter.speak(
+            text, language=self.language, prosody=work.segment.prosody, tier=self._tier
+        )
         encoded = await self._interpreter.opus(clip) if work.target.opus else b""
         return Speech(work.segment.number, self.language, clip, encoded)
 

@@ -68,6 +68,7 @@ def _cheapest(source: str, steps: Iterable[Step]) -> dict[str, Route]:
     for step in steps:
         leaving.setdefault(step.pair.source, []).append(step)
     found: dict[str, Route] = {}
+    cheapest: dict[str, float] = {source: 0.0}  # spares an engine of all pairs most of its combinations
     open_ends: list[tuple[float, Route, str]] = [(0.0, (), source)]
     while open_ends:
         cost, route, language = heapq.heappop(open_ends)
@@ -76,6 +77,9 @@ def _cheapest(source: str, steps: Iterable[Step]) -> dict[str, Route]:
         found[language] = route
         for step in leaving.get(language, ()):
             further = cost + STEP_COSTS.get(step.engine, _USUAL_COST)
+            if further > cheapest.setdefault(step.pair.target, further):
+                continue
+            cheapest[step.pair.target] = further
             heapq.heappush(open_ends, (further, (*route, step), step.pair.target))
     del found[source]
     return found

@@ -1,7 +1,7 @@
 """What goes through the service: segments in, answers out."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import TypeAlias
 
 from babelcast.errors import ErrorCode
@@ -21,6 +21,13 @@ class Prosody:
     """neutral, calm, excited or emphatic."""
     intensity: float = 0.0
     """How much of the emotion, 0 to 1."""
+
+
+class Tier(StrEnum):
+    """How good, and so how dear, a session's voices are."""
+
+    STANDARD = "standard"
+    PREMIUM = "premium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +64,14 @@ class Translation:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Sound: signed 16-bit little-endian mono samples."""
+    """Sound: signed 16-bit little-endian mono samples, and what making it took."""
 
     pcm: bytes
     sample_rate_hz: int
+    engine: str = ""
+    """What spoke it, by its name in the table of prices."""
+    characters: int = 0
+    """How many characters that engine charges for."""
 
     @property
     def duration_ms(self) -> int:

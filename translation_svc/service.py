@@ -14,7 +14,7 @@ from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc.interpreter import Interpreter
 from translation_svc.segments import Answer, Segment
 from translation_svc.stream import Stream, StreamCut, StreamSettings
-from translation_svc.wire import read_glossary, read_segment, write_answer
+from translation_svc.wire import read_glossary, read_segment, read_tier, write_answer
 
 SERVICE_NAME = "babelcast.translation.v1.TranslationService"
 # Answers wait here for the network. When it is full, lanes wait: an owner who does not read gets no more.
@@ -93,6 +93,7 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             source=languages.normalise(config.source_language, parameter="sourceLanguage"),
             glossary=read_glossary(config),
             segment_timeout_s=self._segment_timeout_s,
+            tier=read_tier(config),
         )
         return Stream(settings, interpreter=self._interpreter, emit=answers.send, draining=self._draining)
 

@@ -7,6 +7,9 @@ from translation_svc.segments import Prosody
 
 MIN_RATE, MAX_RATE = 0.8, 1.5
 MIN_VOLUME_DB, MAX_VOLUME_DB = -12.0, 6.0
+POLLY_STANDARD = "standard"
+_POLLY_ENGINES_WITH_RATE = {POLLY_STANDARD, "neural", "long-form"}
+_MODERATE_INTENSITY, _STRONG_INTENSITY = 0.4, 0.8
 _QUOTES = {'"': "&quot;", "'": "&apos;"}
 
 
@@ -61,6 +64,39 @@ def espeak_ssml(text: str, prosody: Prosody) -> str:
     if asked.range_percent:
         attributes += f' range="{2 * asked.range_percent:+.0f}%"'
     return f"<speak><prosody {attributes}>{escape(text)}</prosody></speak>"
+
+
+def polly_ssml(text: str, prosody: Prosody, *, engine: str) -> str:
+    """SSML that Amazon Polly's `engine` takes, or empty when plain text says the same.
+
+    The standard engine knows rate, pitch and emphasis; neural and long-form voices know rate alone of these;
+    generative ones nothing that is of use here. What an engine does not know, it refuses. Volume is left
+    out: as with espeak-ng the gain is applied to the samples, which are brought to one loudness first.
+    """
+    if engine not in _POLLY_ENGINES_WITH_RATE:
+        return ""
+    asked = delivery(prosody)
+    attributes = f' rate="{asked.rate:.0%}"' if round(asked.rate, 2) != 1 else ""
+    emphasis = ""
+    if engine == POLLY_STANDARD:
+        if round(asked.pitch_percent):
+            attributes += f' pitch="{asked.pitch_percent:+.0f}%"'
+        emphasis = _emphasis(prosody)
+    if not attributes and not emphasis:
+        return ""
+    marked = escape(text)
+    if emphasis:
+        marked = f'<emphasis level="{emphasis}">{marked}</emphasis>'
+    if attributes:
+        marked = f"<prosody{attributes}>{marked}</prosody>"
+    return f"<speak>{marked}</speak>"
+
+
+def _emphasis(prosody: Prosody) -> str:
+    """The level of emphasis of an emphatic sentence, or empty."""
+    if prosody.emotion != "emphatic" or not prosody.intensity >= _MODERATE_INTENSITY:
+        return ""
+    return "strong" if prosody.intensity >= _STRONG_INTENSITY else "moderate"
 
 
 def _bounded(value: float, low: float, high: float, *, usual: float) -> float:

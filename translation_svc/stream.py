@@ -8,7 +8,7 @@ from babelcast.errors import ErrorCode, ServiceUnavailable, UnsupportedLanguage
 from translation_svc.glossary import Glossary
 from translation_svc.interpreter import Interpreter
 from translation_svc.lane import Lane
-from translation_svc.segments import Answer, Component, Failure, Segment, Target
+from translation_svc.segments import Answer, Component, Failure, Segment, Target, Tier
 
 
 class StreamCut(Exception):
@@ -22,6 +22,7 @@ class StreamSettings:
     source: str
     glossary: Glossary
     segment_timeout_s: float
+    tier: Tier = Tier.STANDARD
 
 
 class Stream:
@@ -39,8 +40,12 @@ class Stream:
         emit: Callable[[Answer], Awaitable[None]],
         draining: asyncio.Event,
     ) -> None:
-        """Raises: UnsupportedLanguage when nothing is spoken from the source."""
+        """Raises: UnsupportedLanguage when nothing is spoken from the source, ServiceUnavailable when the
+        engines have not told yet what there is.
+        """
         targets = interpreter.targets(settings.source)
+        if not interpreter.sources():
+            raise ServiceUnavailable("No translation engine is ready.")
         if not targets:
             raise UnsupportedLanguage(settings.source, available=interpreter.sources())
         self._settings = settings
@@ -93,6 +98,7 @@ class Stream:
             interpreter=self._interpreter,
             emit=self._emit,
             segment_timeout_s=self._settings.segment_timeout_s,
+            tier=self._settings.tier,
         )
         self._lanes[language] = lane
         self._lane_tasks.append(group.create_task(lane.run(), name=f"lane {language}"))

@@ -12,6 +12,7 @@ from translation_svc.segments import (
     Segment,
     Speech,
     Target,
+    Tier,
     Translation,
 )
 
@@ -24,6 +25,11 @@ _COMPONENTS = {
 def read_glossary(config: pb.StreamConfig) -> Glossary:
     """The stream's glossary."""
     return Glossary({entry.term: dict(entry.translations) for entry in config.glossary})
+
+
+def read_tier(config: pb.StreamConfig) -> Tier:
+    """The session's tier; what is not known counts as standard."""
+    return Tier.PREMIUM if config.quality_tier == Tier.PREMIUM.value else Tier.STANDARD
 
 
 def read_segment(message: pb.Segment) -> Segment:

@@ -3,7 +3,7 @@
 from collections.abc import Set
 from typing import Protocol
 
-from translation_svc.segments import Clip, Prosody
+from translation_svc.segments import Clip, Prosody, Tier
 
 
 class Voice(Protocol):
@@ -18,8 +18,10 @@ class Voice(Protocol):
         """Load what the first sentence would wait for. Raises: EngineFailure."""
         ...
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody) -> Clip:
+    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
         """Plain text (never markup) as sound; an empty clip when nothing in it can be said.
+
+        With Tier.PREMIUM by the better voice, where there are two.
 
         Raises: EngineFailure.
         """

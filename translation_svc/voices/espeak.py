@@ -8,7 +8,7 @@ import msgspec
 from babelcast.pcm import SAMPLE_RATE_HZ
 from translation_svc.failures import EngineMissing, EngineRefused
 from translation_svc.framing import LengthPrefixed
-from translation_svc.segments import Clip, Prosody
+from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.ssml import delivery, espeak_ssml
 from translation_svc.voices.espeak_worker import VOICES, Request, respell
 from translation_svc.worker import Deadlines, WorkerProcess, python_worker
@@ -35,7 +35,14 @@ class EspeakVoice:
         """Start the process."""
         await self.worker.warm()
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody) -> Clip:
+    async def speak(
+        self,
+        text: str,
+        *,
+        language: str,
+        prosody: Prosody,
+        tier: Tier = Tier.STANDARD,  # noqa: ARG002 - it has one voice for both
+    ) -> Clip:
         """Text as sound."""
         if language not in self._languages:
             raise EngineMissing(self.name, f"no voice for {language}")
@@ -45,7 +52,7 @@ class EspeakVoice:
         reply = msgspec.msgpack.decode(answer, type=Reply)
         if reply.refused:
             raise EngineRefused(self.name, reply.refused)
-        return Clip(reply.body, SAMPLE_RATE_HZ)
+        return Clip(reply.body, SAMPLE_RATE_HZ, engine=self.name, characters=len(text))
 
     async def aclose(self) -> None:
         """End the process."""

@@ -18,7 +18,7 @@ from translation_svc.__main__ import start
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
 from translation_svc.glossary import Glossary
-from translation_svc.segments import Clip, Prosody
+from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.service import SERVICE_NAME, TranslationServicer
 from translation_svc.turns import Urgency
 
@@ -55,7 +55,7 @@ class Desk:
                 raise
         return text.upper()
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody) -> Clip:
+    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
         return Clip(bytes(320), 16_000)
 
     async def opus(self, clip: Clip) -> bytes:

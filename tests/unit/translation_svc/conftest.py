@@ -10,7 +10,7 @@ from translation_svc.chain import Chain
 from translation_svc.failures import EngineFailure
 from translation_svc.interpreter import EngineInterpreter
 from translation_svc.routes import Routes, Step
-from translation_svc.segments import Clip, Prosody
+from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.translators.base import Pair
 from translation_svc.turns import Urgency
 
@@ -56,13 +56,15 @@ class FakeVoice:
 
     def __init__(self) -> None:
         self.said: list[tuple[str, str, Prosody]] = []
+        self.tiers: list[Tier] = []
         self.failure: EngineFailure | None = None
         self.gate: asyncio.Event | None = None
 
     async def warm(self) -> None:
         return None
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody) -> Clip:
+    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
+        self.tiers.append(tier)
         self.said.append((language, text, prosody))
         if self.gate is not None:
             await self.gate.wait()

@@ -19,6 +19,7 @@ from translation_svc.segments import (
     Segment,
     Speech,
     Target,
+    Tier,
     Translation,
 )
 from translation_svc.turns import Urgency
@@ -56,7 +57,7 @@ class Desk:
             raise EngineDied("fake")
         return text.upper()
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody) -> Clip:
+    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
         if self.voice_fails:
             raise EngineDied("voice")
         return Clip(text.encode("utf-16-le"), 16_000)
