@@ -24,6 +24,19 @@ RATE_LIMITS_SKIPPED = _meter.create_counter(
     description="Requests let in without a rate limit because its table could not be asked.",
 )
 
+CAUSE = "cause"
+"""Attribute: `backlog` (too much waited to be transcribed) or `segment` (more was unanswered than is kept)."""
+AUDIO_LOST = _meter.create_counter(
+    "babelcast.gateway.audio_lost",
+    unit="s",
+    description="Speakers' audio that was never transcribed.",
+)
+CHUNKS_MISSING = _meter.create_counter(
+    "babelcast.gateway.audio_chunks_missing",
+    unit="{chunk}",
+    description="Numbered audio chunks that never came, or came too late.",
+)
+
 
 def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]:
     """Export metrics to the collector named by OTEL_EXPORTER_OTLP_ENDPOINT, if one is.

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from babelcast.client import Listener, SequenceGap, Speaker, Voice, pace
@@ -43,9 +43,16 @@ class Talk:
 
 
 async def hold(
-    url: str, *, token: str, speech: Sound, source_language: str, target_languages: Sequence[str]
+    url: str,
+    *,
+    token: str,
+    speech: Sound,
+    source_language: str,
+    target_languages: Sequence[str],
+    on_start: Callable[[], None] = lambda: None,
 ) -> Talk:
-    """Speak `speech` at its own pace to one listener per language, then end the session.
+    """Speak `speech` at its own pace to one listener per language, then end the session. `on_start` is called
+    when the first sample is spoken.
 
     Raises: BabelcastError.
     """
@@ -62,10 +69,11 @@ async def hold(
             ]
             await ready.wait()
             talk.started_s = time.monotonic()
+            on_start()
             async for chunk in pace.paced(pace.chunks(speech)):
                 await speaker.send_audio(chunk, sample_rate_hz=speech.sample_rate_hz)
             await speaker.end()
-            _, late = await asyncio.wait(listening, timeout=LAST_WORDS_S)
+            late = (await asyncio.wait(listening, timeout=LAST_WORDS_S))[1] if listening else ()
             for listener in late:
                 listener.cancel()
                 talk.problems.append("A listener was not told of the end.")

@@ -18,10 +18,12 @@ from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from gateway import messages
 from gateway.fanout import Hub
 from gateway.publisher import Publisher
-from gateway.sentences import OpenSegment, Sentence, elapsed_ms
+from gateway.sentences import OpenSegment, Sentence, Shown, elapsed_ms
 from gateway.streams import Stations, TranscriptionStream
 from gateway.transcribing import Transcribing
 from gateway.translating import Translating
+
+LOSING = "Transcription does not keep up: some of what is said is lost."
 
 
 class Pipeline:
@@ -52,6 +54,7 @@ class Pipeline:
             on_result=self._on_result,
             on_quality=self._on_quality,
             on_state=self._on_transcription_state,
+            on_loss=self._on_loss,
             clock_ms=clock_ms,
             buffer_s=buffer_s,
         )
@@ -61,9 +64,9 @@ class Pipeline:
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def dropped_chunks(self) -> int:
-        """Chunks lost because transcription did not keep up."""
-        return self._transcribing.dropped_chunks
+    def lost_ms(self) -> float:
+        """Audio lost because transcription did not keep up, or was away for too long."""
+        return self._transcribing.lost_ms
 
     def start(self, stream: TranscriptionStream | None) -> "asyncio.Task[None]":
         """Go, with a transcription stream that has started, or until one does; returns the task that ends
@@ -80,6 +83,10 @@ class Pipeline:
     def feed(self, pcm: bytes) -> None:
         """Take 16 kHz audio from the speaker; never waits."""
         self._transcribing.feed(pcm)
+
+    def hold(self, held: bool) -> None:
+        """Whether audio waits for what comes before it: until it is fed, silence is not taken for a pause."""
+        self._transcribing.held = held
 
     async def edit(self, segment: int, text: str, *, request_id: str = "") -> None:
         """Correct a sentence everywhere; it is shown again, not spoken again. The speaker's transcript is the
@@ -126,15 +133,15 @@ class Pipeline:
             self._translating.close()
 
     async def _on_result(self, result: transcription_api.TranscriptResult) -> None:
-        revision = self._open_segment.show(result)
-        if revision is None:
+        shown = self._open_segment.show(result)
+        if shown is None:
             return
         await self._publisher.transcript(
             event.Transcript(
                 segment=result.segment,
-                revision=revision,
-                text=result.text,
-                stable_text=result.stable_text,
+                revision=shown.revision,
+                text=shown.text,
+                stable_text=shown.stable_text,
                 is_final=result.is_final,
                 stability=result.stability,
                 start_ms=result.start_ms,
@@ -142,17 +149,17 @@ class Pipeline:
             )
         )
         if result.is_final:
-            await self._translating.final(self._sentence(result, revision))
-        elif result.stable_text:
-            self._translating.partial(result.segment, revision, result.stable_text)
+            await self._translating.final(self._sentence(result, shown))
+        elif shown.stable_text:
+            self._translating.partial(result.segment, shown.revision, shown.stable_text)
 
-    def _sentence(self, result: transcription_api.TranscriptResult, revision: int) -> Sentence:
+    def _sentence(self, result: transcription_api.TranscriptResult, shown: Shown) -> Sentence:
         now_ms = self._clock_ms()
         spoken_end_ms = self._transcribing.timeline.arrival_ms(result.end_ms) or now_ms
         return Sentence(
             segment=result.segment,
-            revision=revision,
-            text=result.text,
+            revision=shown.revision,
+            text=shown.text,
             dynamics=result.dynamics,
             spoken_end_ms=spoken_end_ms,
             transcribed_ms=elapsed_ms(spoken_end_ms, now_ms),
@@ -165,3 +172,8 @@ class Pipeline:
 
     async def _on_transcription_state(self, working: bool) -> None:
         await self._publisher.transcription_notice(working=working)
+
+    def _on_loss(self, losing: bool) -> None:
+        message = LOSING if losing else "Transcription keeps up again."
+        notice = event.ServiceNotice(component="transcription", degraded=losing, message=message)
+        self._tell_speaker(messages.service_notice("", notice, now_ms=self._clock_ms()))

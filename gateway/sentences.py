@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from babelcast.translation.v1 import translation_pb2 as translation_api
+from gateway.continuity import join, without_repeated
 
 REMEMBER = 500
 LONGEST_MS = 24 * 3_600_000
@@ -107,25 +108,58 @@ class Sentences:
         return sentence
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A result as it is to be shown."""
+
+    revision: int
+    text: str
+    stable_text: str
+
+
 @dataclass(slots=True)
 class OpenSegment:
-    """The segment being spoken, as it was shown: revisions count up and stable text only grows.
+    """The segment being spoken, as it was shown: revisions count up and stable text is never taken back.
 
-    A transcription stream that was reopened starts its own counting and may hear the words differently; what
-    listeners have been shown is kept here.
+    A transcription stream that was reopened starts its own counting and may hear the words differently, or
+    end the segment before all the words that were shown; what listeners have been shown is kept here.
     """
 
     number: int = -1
     revision: int = -1
     stable_text: str = ""
+    repeated: str = ""
+    """Words of the segment before that the next one is going to repeat."""
+    last: Shown | None = None
 
-    def show(self, result: transcription_api.TranscriptResult) -> int | None:
-        """The revision to show `result` under; None when it would take back what was shown."""
+    def show(self, result: transcription_api.TranscriptResult) -> Shown | None:
+        """How to show `result`; None when there is nothing in it that was not shown."""
         if result.segment != self.number:
-            self.number, self.revision, self.stable_text = result.segment, -1, ""
-        if not result.is_final:
-            if not result.stable_text.startswith(self.stable_text):
-                return None
-            self.stable_text = result.stable_text
+            self.number, self.revision, self.stable_text, self.last = result.segment, -1, "", None
+        return self._final(result.text) if result.is_final else self._partial(result)
+
+    def _partial(self, result: transcription_api.TranscriptResult) -> Shown | None:
+        heard = without_repeated(self.repeated, result.text)
+        text = join(self.stable_text, heard.text)
+        if (self.repeated and heard.left) or text.left or not text.text:
+            return None  # it has not come as far as what was shown
+        stable = join(self.stable_text, without_repeated(self.repeated, result.stable_text).text)
+        if not stable.left and text.text.startswith(stable.text):
+            self.stable_text = stable.text
+        if self.last == Shown(self.revision, text.text, self.stable_text):
+            return None
+        return self._shown(text.text)
+
+    def _final(self, heard: str) -> Shown | None:
+        rest = without_repeated(self.repeated, heard)
+        text = join(self.stable_text, rest.text)
+        self.repeated = text.left or (rest.left if not rest.text else "")
+        if not text.text:
+            return None
+        self.stable_text = text.text
+        return self._shown(text.text)
+
+    def _shown(self, text: str) -> Shown:
         self.revision += 1
-        return self.revision
+        self.last = Shown(self.revision, text, self.stable_text)
+        return self.last

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 
-from babelcast.pcm import duration_ms
+from babelcast.pcm import BYTES_PER_MS, BYTES_PER_SAMPLE, duration_ms
 
 REMEMBER_MS = 120_000
 
@@ -29,6 +29,7 @@ class Timeline:
     def __init__(self, *, replay_ms: float) -> None:
         self.position_ms = 0.0
         self._replay_ms = replay_ms
+        self._released_ms = 0.0
         self._replay: deque[Piece] = deque()
         self._ends_ms: list[float] = []
         self._arrivals_ms: list[int] = []
@@ -48,13 +49,17 @@ class Timeline:
         return piece
 
     def release(self, *, until_ms: float) -> None:
-        """Forget audio that ended by `until_ms`: it has its final result."""
+        """Forget audio up to `until_ms`: it has its final result."""
+        self._released_ms = min(max(self._released_ms, until_ms), self.position_ms)
         while self._replay and self._replay[0].end_ms <= until_ms:
             self._replay.popleft()
 
     def replay(self) -> tuple[Piece, ...]:
-        """The audio since the last final result."""
-        return tuple(self._replay)
+        """The audio since the last final result, to the sample: what has its words is not heard again."""
+        if not self._replay:
+            return ()
+        first, *rest = self._replay
+        return _after(first, self._released_ms), *rest
 
     def arrival_ms(self, position_ms: float) -> int | None:
         """When the audio at `position_ms` came, epoch ms; the nearest known when it is not remembered, None
@@ -64,3 +69,10 @@ class Timeline:
             return None
         index = bisect_left(self._ends_ms, position_ms)
         return self._arrivals_ms[min(index, len(self._arrivals_ms) - 1)]
+
+
+def _after(piece: Piece, position_ms: float) -> Piece:
+    """What of a piece comes after a position; the whole of one that begins there or later."""
+    samples = int(max(0.0, position_ms - piece.start_ms) * BYTES_PER_MS) // BYTES_PER_SAMPLE
+    pcm = piece.pcm[samples * BYTES_PER_SAMPLE :]
+    return Piece(pcm, piece.end_ms - duration_ms(pcm), piece.end_ms, piece.arrived_ms)

@@ -6,17 +6,28 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from babelcast.channel import Channel, ChannelClosed
+from babelcast import telemetry
+from babelcast.channel import ChannelClosed
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.pcm import SAMPLE_RATE_HZ, silence
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.transcription.v1 import transcription_pb2 as api
 from gateway import messages
+from gateway.backlog import Arrived, Backlog
 from gateway.backoff import Backoff
 from gateway.streams import Stations, TranscriptionStream
 from gateway.timeline import Timeline
 
-CHUNKS_PER_SECOND = 10
+# What a transcription that starts anew needs: the audio of a segment that is open for as long as it may be,
+# and of what a replica holds unanswered beyond it while it recognises.
+UNANSWERED_MARGIN_S = 8.0
+# How much longer audio may wait than a lagging transcription allows while there is none: a service process
+# that died is back in 3 to 8 s.
+OUTAGE_S = 15.0
+# Waiting audio below which a reopened stream counts as caught up.
+CAUGHT_UP_MS = 500
+# Pauses between attempts to open a stream stay short: somebody is speaking.
+REOPEN_WITHIN_S = 1.0
 # A speaker whose client stops sending in the middle of a sentence has paused: this much silence ends it.
 STALL_S = 1.0
 STALL_SILENCE_MS = 1_000
@@ -61,9 +72,24 @@ class _Ending(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrived:
-    pcm: bytes
-    at_ms: int
+class Bounds:
+    """How much audio of a talk is kept, s."""
+
+    unanswered_s: float
+    """Sent and not final: goes again when a stream breaks."""
+    lag_s: float
+    """Waiting while a stream takes less than comes."""
+    outage_s: float
+    """Waiting while there is no stream, and until a new one has caught up."""
+
+
+def bounds(*, buffer_s: float, max_segment_s: float) -> Bounds:
+    """`buffer_s` is what an operator allows for lag, `max_segment_s` what a speaker allows for a segment."""
+    return Bounds(
+        unanswered_s=max(buffer_s, max_segment_s + UNANSWERED_MARGIN_S),
+        lag_s=buffer_s,
+        outage_s=buffer_s + OUTAGE_S,
+    )
 
 
 class Transcribing:
@@ -77,31 +103,38 @@ class Transcribing:
         on_result: Callable[[api.TranscriptResult], Awaitable[None]],
         on_quality: Callable[[api.QualityEvent], None],
         on_state: Callable[[bool], Awaitable[None]],
+        on_loss: Callable[[bool], None],
         clock_ms: Callable[[], int],
         buffer_s: int,
     ) -> None:
-        """`on_state` hears False when transcription is interrupted and True when it is back."""
-        self.timeline = Timeline(replay_ms=buffer_s * 1000)
+        """`on_state` hears False when transcription is interrupted and True when it is back; `on_loss` hears
+        True when audio begins to be lost and False when transcription keeps up again.
+        """
+        self._bounds = bounds(buffer_s=buffer_s, max_segment_s=session.settings.max_buffer_timeout_s)
+        self.timeline = Timeline(replay_ms=self._bounds.unanswered_s * 1000)
+        self.lost_ms = 0.0
+        """Audio lost because transcription did not keep up, or was away for too long."""
+        self.held = False
+        """Whether audio is on its way that waits for what comes before it: then silence is no pause."""
         self._session = session
         self._stations = stations
         self._on_result = on_result
         self._on_quality = on_quality
         self._on_state = on_state
         self._clock_ms = clock_ms
-        self._backoff = Backoff()
+        self._on_loss = on_loss
+        self._losing = False
+        self._backoff = Backoff(most_s=REOPEN_WITHIN_S)
         self._next_segment = 0
+        self._answered_ms = 0
+        self._open_since_ms: int | None = None
         # Policy: drops the oldest and counts; the gap takes no place in the timeline.
-        self._incoming: Channel[_Arrived] = Channel(buffer_s * CHUNKS_PER_SECOND)
-
-    @property
-    def dropped_chunks(self) -> int:
-        """Chunks lost because transcription did not keep up."""
-        return self._incoming.dropped
+        self._incoming = Backlog(limit_ms=self._bounds.outage_s * 1000)
 
     def feed(self, pcm: bytes) -> None:
         """Take 16 kHz audio; never waits."""
         if not self._incoming.closed:
-            self._incoming.send_dropping_oldest(_Arrived(pcm, self._clock_ms()))
+            self._lose(self._incoming.put(Arrived(pcm, self._clock_ms())), why="backlog")
 
     def close(self) -> None:
         """No more audio; `run` returns when all of it has its result."""
@@ -113,6 +146,7 @@ class Transcribing:
             ending = await self._converse(stream or await self._open())
             stream = None
             if ending is _Ending.BROKEN:
+                self._incoming.limit_ms = self._bounds.outage_s * 1000
                 await self._on_state(False)
             elif ending is _Ending.ANSWERED or not await self._incoming.ready():
                 return
@@ -136,11 +170,12 @@ class Transcribing:
         while True:
             await self._backoff.wait()
             replay = self.timeline.replay()
+            start_ms = replay[0].start_ms if replay else self.timeline.position_ms
             config = stream_config(
                 self._session.settings,
                 session_id=self._session.session_id,
                 first_segment=self._next_segment,
-                start_ms=replay[0].start_ms if replay else self.timeline.position_ms,
+                start_ms=start_ms,
             )
             try:
                 stream = await self._stations.transcribe(config)
@@ -148,6 +183,10 @@ class Transcribing:
                 log.warning("transcription stream not opened", extra={"code": error.code})
                 await self._on_state(False)
             else:
+                if self._open_since_ms is not None:
+                    # a segment longer than what is kept of it
+                    self._lose(start_ms - self._open_since_ms, why="segment")
+                    self._open_since_ms = None
                 await self._on_state(True)
                 return stream
 
@@ -169,12 +208,16 @@ class Transcribing:
             except TimeoutError:
                 if stalled:
                     return _Ending.IDLE
-                arrived = _Arrived(silence(STALL_SILENCE_MS), self._clock_ms())
+                if self.held:
+                    continue
+                arrived = Arrived(silence(STALL_SILENCE_MS), self._clock_ms())
                 stalled = True
             except ChannelClosed:
                 return _Ending.ANSWERED
             piece = self.timeline.extend(arrived.pcm, arrived_ms=arrived.at_ms)
             await _send_pcm(stream, piece.pcm)
+            if self._incoming.waiting_ms <= CAUGHT_UP_MS:
+                self._caught_up()
 
     async def _on_response(self, response: api.StreamingTranscribeResponse) -> None:
         self._backoff.reset()
@@ -184,7 +227,28 @@ class Transcribing:
             await self._on_result(response.result)
             if response.result.is_final:
                 self._next_segment = response.result.segment + 1
-                self.timeline.release(until_ms=response.result.end_ms)
+                self._open_since_ms = None
+                self._answered_ms = response.result.end_ms
+                self.timeline.release(until_ms=self._answered_ms)
+            elif self._open_since_ms is None:
+                self._open_since_ms = max(response.result.start_ms, self._answered_ms)
+
+    def _caught_up(self) -> None:
+        self._incoming.limit_ms = self._bounds.lag_s * 1000
+        if self._losing:
+            self._losing = False
+            log.info("audio is kept again", extra={"lost_ms": round(self.lost_ms)})
+            self._on_loss(False)
+
+    def _lose(self, lost_ms: float, *, why: str) -> None:
+        if lost_ms <= 0:
+            return
+        self.lost_ms += lost_ms
+        telemetry.AUDIO_LOST.add(lost_ms / 1000, {telemetry.CAUSE: why})
+        if not self._losing:
+            self._losing = True
+            log.warning("audio is lost", extra={"why": why, "lost_ms": round(lost_ms)})
+            self._on_loss(True)
 
 
 async def _send_pcm(stream: TranscriptionStream, pcm: bytes) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babelcast.transcription.v1 import transcription_pb2 as stt
-from gateway.sentences import REMEMBER, OpenSegment, Sentence, Sentences, Waiting, elapsed_ms
+from gateway.sentences import REMEMBER, OpenSegment, Sentence, Sentences, Shown, Waiting, elapsed_ms
 
 
 def sentence(segment: int, **waiting: Waiting) -> Sentence:
@@ -24,31 +24,141 @@ def sentence(segment: int, **waiting: Waiting) -> Sentence:
     )
 
 
-results = st.builds(
-    stt.TranscriptResult,
-    segment=st.integers(0, 3),
-    revision=st.integers(0, 5),
-    text=st.text("ab ", max_size=4),
-    stable_text=st.text("ab", max_size=3),
-    is_final=st.booleans(),
-)
+words = st.lists(st.sampled_from(["a", "b", "A,", "c."]), max_size=6)
 
 
-@given(st.lists(results, max_size=60).map(lambda made: sorted(made, key=lambda result: result.segment)))
+@st.composite
+def results(draw: st.DrawFn) -> stt.TranscriptResult:
+    """What some stream says about a segment: its stable text begins its text."""
+    text = draw(words)
+    return stt.TranscriptResult(
+        segment=draw(st.integers(0, 3)),
+        text=" ".join(text),
+        stable_text=" ".join(text[: draw(st.integers(0, 6))]),
+        is_final=draw(st.booleans()),
+    )
+
+
+def by_segment(heard: list[stt.TranscriptResult]) -> list[stt.TranscriptResult]:
+    """As the owner passes them on: in order, and nothing of a segment after its final result."""
+    over: set[int] = set()
+    kept = []
+    for result in sorted(heard, key=lambda result: result.segment):
+        if result.segment not in over:
+            kept.append(result)
+            over.update([result.segment] if result.is_final else [])
+    return kept
+
+
+@given(st.lists(results(), max_size=60).map(by_segment))
 def test_what_is_shown_is_never_taken_back(heard: list[stt.TranscriptResult]) -> None:
-    """Per segment, revisions count up by one from 0 and stable text is only ever extended."""
+    """Whatever streams say one after another: per segment, revisions count up by one from 0, text begins
+    with its stable part, and each text, the final one too, with all that was stable before.
+    """
     segment = OpenSegment()
-    shown: dict[int, list[tuple[int, stt.TranscriptResult]]] = {}
+    shown: dict[int, list[Shown]] = {}
     for result in heard:
-        revision = segment.show(result)
-        if revision is None:
-            assert not result.is_final
-        else:
-            shown.setdefault(result.segment, []).append((revision, result))
+        found = segment.show(result)
+        if found is not None:
+            shown.setdefault(result.segment, []).append(found)
+        elif result.is_final and result.text:
+            # only what repeats the segment before has no words of its own
+            assert result.segment not in shown
     for entries in shown.values():
-        assert [revision for revision, _ in entries] == list(range(len(entries)))
-        stable = [result.stable_text for _, result in entries if not result.is_final]
-        assert all(after.startswith(before) for before, after in itertools.pairwise(stable))
+        assert [entry.revision for entry in entries] == list(range(len(entries)))
+        assert all(entry.text and entry.text.startswith(entry.stable_text) for entry in entries)
+        for before, after in itertools.pairwise(entries):
+            old = before.stable_text.split()
+            assert after.stable_text.split()[: len(old)] == old
+
+
+def said(segment: int, text: str, *, stable: str | None = None) -> stt.TranscriptResult:
+    """A final result, or a partial one with that stable text."""
+    return stt.TranscriptResult(
+        segment=segment, text=text, stable_text=text if stable is None else stable, is_final=stable is None
+    )
+
+
+def show_all(*heard: stt.TranscriptResult) -> list[tuple[int, str, str]]:
+    """What of those results is shown: segment, text and stable text."""
+    segment = OpenSegment()
+    return [
+        (result.segment, shown.text, shown.stable_text)
+        for result in heard
+        if (shown := segment.show(result)) is not None
+    ]
+
+
+def test_one_stream_is_shown_as_it_is() -> None:
+    """While nothing breaks, text and stable text go through unchanged."""
+    heard = [
+        said(0, "and so", stable=""),
+        said(0, "And so, my", stable="And so,"),
+        said(0, "And so, my fellow Americans."),
+        said(1, "Ask not", stable="Ask"),
+        said(1, "Ask not what.", stable=None),
+    ]
+    assert show_all(*heard) == [
+        (result.segment, result.text, "" if index == 0 else result.stable_text)
+        for index, result in enumerate(heard)
+    ]
+
+
+def test_another_stream_goes_on_with_the_words_that_were_shown() -> None:
+    """It is not shown until it has come as far, then the sentence keeps the beginning that was seen."""
+    assert show_all(
+        said(0, "Two and three", stable="Two and"),
+        said(0, "To", stable=""),
+        said(0, "To and", stable="To"),
+        said(0, "To and three for", stable="To and three"),
+        said(0, "To and three four."),
+    ) == [
+        (0, "Two and three", "Two and"),
+        (0, "Two and", "Two and"),
+        (0, "Two and three for", "Two and three"),
+        (0, "Two and three four.", "Two and three four."),
+    ]
+
+
+def test_words_that_come_in_the_next_segment_now_are_not_repeated() -> None:
+    """A segment that ends sooner than what was shown of it keeps all of it; the next begins after that."""
+    assert show_all(
+        said(0, "One two three four five", stable="One two three four"),
+        said(0, "One two."),
+        said(1, "Three", stable="Three"),
+        said(1, "Three four five", stable="Three four"),
+        said(1, "Three four five six."),
+        said(2, "Three four."),
+    ) == [
+        (0, "One two three four five", "One two three four"),
+        (0, "One two three four", "One two three four"),
+        (1, "five", ""),
+        (1, "five six.", "five six."),
+        (2, "Three four.", "Three four."),
+    ]
+
+
+def test_a_segment_of_nothing_new_is_left_out() -> None:
+    """All of its words were shown in the one before; what they did not reach is expected of the next."""
+    assert show_all(
+        said(0, "One two three four", stable="One two three four"),
+        said(0, "One."),
+        said(1, "Two three."),
+        said(2, "Four five."),
+    ) == [
+        (0, "One two three four", "One two three four"),
+        (0, "One two three four", "One two three four"),
+        (2, "five.", "five."),
+    ]
+
+
+def test_words_that_do_not_come_again_are_not_waited_for() -> None:
+    """The next segment says something else: it is shown whole."""
+    assert show_all(
+        said(0, "One two three", stable="One two three"),
+        said(0, "One two"),
+        said(1, "My fellow Americans."),
+    )[-1] == (1, "My fellow Americans.", "My fellow Americans.")
 
 
 def test_a_request_names_those_who_still_wait() -> None:

@@ -1,0 +1,140 @@
+"""A speaker's numbered chunks put back into order. Pure: the clock is an argument.
+
+A chunk whose number is next goes on at once. One that comes early waits for those before it, at most
+WINDOW_S of time or of audio; then the missing ones are given up and counted. Numbers that come twice are
+dropped. A client that starts counting anew, or far ahead, is followed at once: numbers are there to help.
+"""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+
+WINDOW_S = 2.0
+START_S = 0.3
+"""How long the first chunk waits for lower numbers, unless its own is 0."""
+JUMP = 64
+"""More numbers than can come within WINDOW_S at the rates that are allowed: further ahead is a new count."""
+REMEMBER = 256
+"""Numbers of the past by which a repetition is told from a new count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Audio as it came: PCM, how long it sounds (s), and the sample rate that was declared with it."""
+
+    pcm: bytes
+    duration_s: float
+    sample_rate_hz: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    chunk: Chunk
+    since_s: float
+
+
+class Reorder:
+    """One connection's chunks. What `push`, `due` and `flush` return is to be processed in that order.
+
+    Holds at most WINDOW_S of audio and JUMP chunks, beyond the one that comes.
+    """
+
+    def __init__(self) -> None:
+        self.missing = 0
+        """Numbers that never came, or came too late."""
+        self.repeated = 0
+        """Chunks that came twice or too late, and were dropped."""
+        self._next: int | None = None
+        self._held: dict[int, _Held] = {}
+        self._past: OrderedDict[int, bytes | None] = OrderedDict()
+
+    @property
+    def deadline_s(self) -> float | None:
+        """When `due` will have something to return at the latest; None while nothing waits."""
+        if not self._held:
+            return None
+        return min(held.since_s for held in self._held.values()) + self._patience_s
+
+    def push(self, sequence: int | None, chunk: Chunk, *, now_s: float) -> list[Chunk]:
+        """Take a chunk; returns what may go on. One without a number goes on at once."""
+        if sequence is None:
+            return [*self.due(now_s), chunk]
+        out = self.due(now_s)
+        if self._is_new_count(sequence, chunk):
+            out += self.flush()
+            self._past.clear()
+            self._next = sequence
+        if sequence in self._held or (self._next is not None and sequence < self._next):
+            self.repeated += 1
+            return out
+        self._held[sequence] = _Held(chunk, now_s)
+        if self._next is None and sequence == 0:
+            self._next = 0
+        out += self._in_order()
+        out += self.due(now_s)
+        return out
+
+    def due(self, now_s: float) -> list[Chunk]:
+        """What has waited long enough."""
+        out: list[Chunk] = []
+        while self._held and (self._over(now_s) or self._full()):
+            out += self._give_up()
+        return out
+
+    def flush(self) -> list[Chunk]:
+        """All that waits: no more will come before it."""
+        out: list[Chunk] = []
+        while self._held:
+            out += self._give_up()
+        return out
+
+    @property
+    def _patience_s(self) -> float:
+        return START_S if self._next is None else WINDOW_S
+
+    def _over(self, now_s: float) -> bool:
+        deadline_s = self.deadline_s
+        return deadline_s is not None and now_s >= deadline_s
+
+    def _full(self) -> bool:
+        audio_s = sum(held.chunk.duration_s for held in self._held.values())
+        return audio_s >= WINDOW_S or len(self._held) >= JUMP
+
+    def _is_new_count(self, sequence: int, chunk: Chunk) -> bool:
+        if self._next is None:
+            # before the first chunk went on, what waits says where numbers are
+            return any(abs(sequence - held) > JUMP for held in self._held)
+        if sequence >= self._next:
+            return sequence - self._next > JUMP
+        if sequence not in self._past:
+            return True
+        sent = self._past[sequence]
+        return sent is not None and sent != _digest(chunk)
+
+    def _give_up(self) -> list[Chunk]:
+        """Go on with the lowest number that came."""
+        lowest = min(self._held)
+        if self._next is not None:
+            self.missing += lowest - self._next
+            for number in range(self._next, lowest):
+                self._note(number, None)
+        self._next = lowest
+        return self._in_order()
+
+    def _in_order(self) -> list[Chunk]:
+        out: list[Chunk] = []
+        while self._next is not None and self._next in self._held:
+            chunk = self._held.pop(self._next).chunk
+            self._note(self._next, _digest(chunk))
+            out.append(chunk)
+            self._next += 1
+        return out
+
+    def _note(self, number: int, digest: bytes | None) -> None:
+        self._past[number] = digest
+        while len(self._past) > REMEMBER:
+            self._past.popitem(last=False)
+
+
+def _digest(chunk: Chunk) -> bytes:
+    return hashlib.blake2b(chunk.pcm, digest_size=16).digest()
