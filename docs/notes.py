@@ -230,7 +230,7 @@ STATUSES: Final = {
 """The HTTP status that each error code corresponds to."""
 
 SETTINGS: Final = {
-    "AWS_REGION": "Region of the user pool, of the DynamoDB tables and of Amazon's engines; as boto has it when empty, but for the user pool.",
+    "AWS_REGION": "Region of the user pool, the DynamoDB tables and Amazon's engines; boto's own when empty.",
     "DATA_DIR": "Folder of the session file, the local issuer's key and fetched models.",
     "RESUME_WINDOW_SECONDS": "How long those who come back can catch up on what they missed, s.",
 }

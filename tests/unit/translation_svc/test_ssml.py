@@ -15,6 +15,7 @@ from translation_svc.ssml import (
     delivery,
     escape,
     espeak_ssml,
+    polly_ssml,
 )
 
 
@@ -68,3 +69,47 @@ def test_emotion_grows_with_intensity() -> None:
 def test_the_rate_is_bounded(rate: float, bounded: float) -> None:
     """And a missing one is the usual one."""
     assert delivery(Prosody(rate=rate)).rate == pytest.approx(bounded)
+
+
+@given(
+    st.sampled_from(["standard", "neural", "long-form", "generative"]),
+    st.text(max_size=60),
+    st.builds(
+        Prosody,
+        volume_db=st.floats(),
+        rate=st.floats(),
+        emotion=st.sampled_from(["neutral", "calm", "excited", "emphatic", "?"]),
+        intensity=st.floats(),
+    ),
+)
+def test_polly_s_markup_holds_only_what_its_engine_knows(engine: str, text: str, prosody: Prosody) -> None:
+    """Well formed for any text and prosody, with the text whole, a rate that Polly takes, and no more."""
+    known = {"speak": set[str](), "prosody": {"rate"}}
+    if engine == "standard":
+        known = {"speak": set(), "prosody": {"rate", "pitch"}, "emphasis": {"level"}}
+    markup = polly_ssml(text, prosody, engine=engine)
+    assert engine != "generative" or not markup
+    if markup:
+        root = ElementTree.fromstring(markup)  # noqa: S314 - our own markup
+        for element in root.iter():
+            assert set(element.attrib) <= known[element.tag]
+            assert 20 <= float(element.get("rate", "100%").removesuffix("%")) <= 200
+        said = ElementTree.fromstring(f"<a>{escape(text)}</a>")  # noqa: S314 - our own markup
+        assert "".join(root.itertext()) == (said.text or "")
+
+
+def test_emphasis_is_for_emphatic_sentences_of_standard_voices() -> None:
+    """Moderate first, strong for the strongest; the other engines have none."""
+    levels = {
+        intensity: polly_ssml("a", Prosody(emotion="emphatic", intensity=intensity), engine="standard")
+        for intensity in (0.0, 0.5, 1.0, float("nan"))
+    }
+    assert "emphasis" not in levels[0.0]
+    assert 'level="moderate"' in levels[0.5]
+    assert 'level="strong"' in levels[1.0]
+    assert "emphasis" not in polly_ssml("a", Prosody(emotion="emphatic", intensity=1.0), engine="neural")
+
+
+def test_a_sentence_said_as_usual_needs_no_markup() -> None:
+    """Plain text says the same, and cannot be refused for its markup."""
+    assert polly_ssml("a < b", Prosody(), engine="standard") == ""
