@@ -16,8 +16,7 @@ from unittest.mock import patch
 from babelcast import telemetry
 from babelcast.auth.verifier import Speaker, TokenVerifier
 from babelcast.session.v1 import session_pb2 as api
-from gateway import server
-from gateway.address import Network
+from gateway.address import Network, client_address
 from gateway.sessions import Sessions
 from session_svc.service import SessionServicer
 
@@ -66,7 +65,6 @@ def scatter(secret: str) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Break things, and run the program."""
     verify = TokenVerifier.verify
-    client_address = server.client_address
     refresh = Sessions.refresh
     refresh_record = SessionServicer.RefreshConnection
 
@@ -103,7 +101,7 @@ def main(arguments: Sequence[str]) -> None:
 
     with (
         patch.object(TokenVerifier, "verify", broken_verify),
-        patch.object(server, "client_address", broken_address),
+        patch("gateway.server.client_address", broken_address),
         patch.object(Sessions, "refresh", broken_refresh),
         patch.object(SessionServicer, "RefreshConnection", broken_refresh_record),
     ):

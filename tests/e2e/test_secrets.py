@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import jwt
@@ -61,9 +61,16 @@ class Play:
         }
         self.clients: list[Client] = []
 
-    async def open(self, path: str = "/", **options: object) -> Client:
+    async def open(
+        self,
+        path: str = "/",
+        *,
+        token: str = "",
+        headers: Mapping[str, str] | None = None,
+        local_addr: tuple[str, int] | None = None,
+    ) -> Client:
         """A connection; what it is told may not be told to others."""
-        client = await Client.open(f"{self.url}{path}", **options)
+        client = await Client.open(f"{self.url}{path}", token=token, headers=headers, local_addr=local_addr)
         self.clients.append(client)
         return client
 
