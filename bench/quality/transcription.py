@@ -20,8 +20,8 @@ import numpy as np
 from bench.quality import report, talks
 from bench.quality.alignment import errors
 from bench.quality.endurance import Endurance, endurance, speech_spans
-from bench.quality.figures import Figures, of_results, of_text
-from bench.quality.holding import Held, hold_on_one_core
+from bench.quality.figures import Figures, Held, of_results, of_text
+from bench.quality.holding import hold_on_one_core
 from bench.quality.recordings import Recording, read_folder
 from bench.quality.streaming import Speech, at_real_pace, in_virtual_time
 from bench.quality.talks import Talk

@@ -59,7 +59,7 @@ def test_work_takes_its_cpu_time_beside_the_loop() -> None:
         jobs = asyncio.gather(first, second)
         await asyncio.sleep(0.01)
         meanwhile_s = loop.time() - began
-        assert await jobs == ["done", "done"]
+        assert set(await jobs) == {"done"}
         return meanwhile_s, loop.time() - began
 
     meanwhile_s, passed_s = run(both())
