@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping, Set
 from pathlib import Path
 
+from translation_svc.failures import EngineMissing
 from translation_svc.framing import NullTerminated
 from translation_svc.translators.apertium_stages import parse_stages
 from translation_svc.translators.base import Pair
@@ -75,17 +76,23 @@ class ApertiumTranslator:
 
     async def warm(self, pair: Pair) -> None:
         """Start the pipeline, 0.1 to 2 s."""
-        await self.pipelines[pair].warm()
+        await self._pipeline(pair).warm()
 
     async def translate(self, text: str, pair: Pair, *, urgency: Urgency) -> str:
         """One sentence."""
-        answer = await self.pipelines[pair].call(escape(text).encode(), urgency=urgency)
+        answer = await self._pipeline(pair).call(escape(text).encode(), urgency=urgency)
         return unescape(answer.decode(errors="replace"), of=text)
 
     async def aclose(self) -> None:
         """End all pipelines."""
         for pipeline in self.pipelines.values():
             await pipeline.aclose()
+
+    def _pipeline(self, pair: Pair) -> WorkerProcess:
+        pipeline = self.pipelines.get(pair)
+        if pipeline is None:
+            raise EngineMissing(self.name, f"no mode from {pair.source} to {pair.target}")
+        return pipeline
 
 
 def _complete(mode_file: Path) -> bool:
