@@ -80,6 +80,15 @@ class Endpointer:
         """Length of the pause at the end of the open utterance; 0 when there is none."""
         return (self.position - self.utterance.voiced_end) / _MS if self.utterance else 0.0
 
+    def border(self, at: int) -> tuple[int, int]:
+        """End and start of the speech around a cut at `at`: both `at` itself, unless that lies in a pause."""
+        if self.utterance is None:
+            return at, at
+        around = next((pause for pause in self.utterance.pauses if pause.start <= at < pause.end), None)
+        if around is not None:
+            return around.start, around.end
+        return min(at, self.utterance.voiced_end), at
+
     def close(self) -> None:
         """The open utterance is over."""
         self.utterance = None

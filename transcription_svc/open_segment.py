@@ -51,9 +51,13 @@ class OpenSegment:
     """Whether the last hypothesis said the same as the one before."""
     sentence: int = 0
     """Words of the first sentence in the last hypothesis that had one."""
+    clause: int = 0
+    """Words up to the last end of a clause in the last hypothesis that had one, none behind it."""
     shown: Caption | None = None
     refused_cuts: set[int] = field(default_factory=set)
     """Starts of pauses that turned out to lie before committed words."""
+    weak_cuts: set[int] = field(default_factory=set)
+    """Starts of pauses before which the text did not end a clause."""
     goes_on_with: str = ""
     """First word as it was heard before the cut, in its place in the sentence."""
     said_before: str = ""

@@ -31,6 +31,10 @@ class SegmentPolicy:
     """Up to this length a segment is short; pauses count more from here on."""
     impatient_ms: int = 3000
     """From this length half the pause is enough."""
+    cut_from: float = 0.45
+    """From this share of its longest time on a segment ends at a breath after a clause, or at a clause."""
+    breath_from: float = 0.7
+    """From this share of its longest time on a segment ends at any breath that lies late enough."""
     cut_margin_ms: int = 600
     """How long before the longest time of a segment a cut is looked for."""
     cut_choice_ms: int = 1400

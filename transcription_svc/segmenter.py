@@ -7,9 +7,12 @@ becomes one or more segments:
   on meanwhile; the longer the segment and the more finished its text, the shorter the pause that ends it;
 - at the end of a sentence, as soon as two hypotheses show the same sentence with something after it;
 - at the end of a text that does not grow any more although speech goes on: Whisper has stopped listening;
-- at its longest short pause, else at a clause or a dip between words, before a segment gets too long.
+- from about half its longest time on at a breath after a clause, or at the end of a clause that two
+  hypotheses show; later at any breath;
+- at its longest short pause, else at a clause or a dip between words, before it gets too long.
 
-A segment's text never leaves words that were committed before, and each sample belongs to one segment.
+A segment's text never leaves words that were committed before. Each voiced sample belongs to one segment:
+where speech is cut, the next segment starts where the last one ends, or after the pause between them.
 """
 
 import dataclasses
@@ -23,8 +26,9 @@ from transcription_svc.endpointing import Endpointer, Pause, Utterance
 from transcription_svc.engines.base import Hypothesis, SegmentResult, StreamOptions, Word
 from transcription_svc.open_segment import OpenSegment, Task, TaskKind
 from transcription_svc.segment_policy import SegmentPolicy
-from transcription_svc.sentences import ends_text, sentence_end
-from transcription_svc.stabilizer import Caption, Stabilizer, key
+from transcription_svc.sentences import clause_end, ends_clause, ends_text, sentence_end
+from transcription_svc.stabilizer import Caption, Stabilizer
+from transcription_svc.words import join, key
 
 _MS = SAMPLE_RATE_HZ // 1000
 
@@ -99,17 +103,19 @@ class Segmenter:
             if segment.closing is not None:
                 return None
             return Task(TaskKind.CLOSING, segment.start, self.position)
-        if self.position < segment.next_partial or pause >= self._policy.hold_ms:
+        if pause >= self._policy.hold_ms:
             return None
         long = self.position >= self._cut_at(segment)
-        cut = self._pause_to_cut(segment, utterance) if long else None
+        cut = self._pause_to_cut(segment, utterance, long=long)
         if cut is not None:
             return Task(TaskKind.CUT, segment.start, (cut.start + cut.end) // 2, pause=cut)
+        if self.position < segment.next_partial:
+            return None
         return Task(
             TaskKind.PARTIAL,
             segment.start,
             self.position,
-            timed=long or segment.sentence > 0 or segment.stuck,
+            timed=long or segment.sentence > 0 or segment.clause > 0 or segment.stuck,
             thorough=long,
         )
 
@@ -140,17 +146,19 @@ class Segmenter:
     ) -> list[SegmentResult]:
         stabilizer = segment.stabilizer
         before = [key(word) for word in stabilizer.words]
-        sentence = sentence_end(stabilizer.merge(words))
+        sentence = sentence_end(stabilizer.merge(words), self._options.language)
         sure = hypothesis.average_logprob >= self._policy.sure_logprob
+        late = task.end >= self._cut_from(segment)
+        clause = clause_end(stabilizer.merge(words)) if late and not sentence else 0
         limit = self._committable(task, sentence) if sure else stabilizer.committed
         caption = stabilizer.update(words, commit_at_most=limit)
         repeated = before == [key(word) for word in stabilizer.words]
-        cut = self._cut_after(task, hypothesis, samples, sentence=sentence, repeated=repeated)
-        if sentence and sentence != segment.sentence:
-            # a second look soon decides whether the sentence has really ended
+        cut = self._cut_after(task, hypothesis, samples, sentence=sentence, clause=clause, repeated=repeated)
+        if (sentence and sentence != segment.sentence) or (clause and clause != segment.clause):
+            # a second look soon decides whether the sentence or clause has really ended
             soon = task.end + self._policy.eager_partial_ms * _MS
             segment.next_partial = min(segment.next_partial, soon)
-        segment.sentence = sentence
+        segment.sentence, segment.clause = sentence, clause
         segment.stuck = repeated
         if not stabilizer.committed and segment.partials < self._policy.eager_partials:
             segment.next_partial = task.end + self._policy.eager_partial_ms * _MS
@@ -176,6 +184,22 @@ class Segmenter:
         longest = int(self._options.max_segment_s * SAMPLE_RATE_HZ)
         return segment.speech_start + longest - self._policy.cut_margin_ms * _MS
 
+    def _cut_from(self, segment: OpenSegment) -> int:
+        """Position from which a clause may end a segment."""
+        return segment.speech_start + int(
+            self._policy.cut_from * self._options.max_segment_s * SAMPLE_RATE_HZ
+        )
+
+    def _is_late(self, segment: OpenSegment, task: Task, word: Word) -> bool:
+        """Whether a word ends late enough in its segment to end it."""
+        return task.start + int(word.end_s * SAMPLE_RATE_HZ) >= self._cut_from(segment)
+
+    def _breath_at(self, segment: OpenSegment) -> int:
+        """Position from which any breath that is late enough ends a segment."""
+        return segment.speech_start + int(
+            self._policy.breath_from * self._options.max_segment_s * SAMPLE_RATE_HZ
+        )
+
     def _committable(self, task: Task, sentence: int) -> int | None:
         """How many words may be committed now; None for no limit."""
         segment = self._opened
@@ -185,14 +209,26 @@ class Segmenter:
             return sentence or None
         return int(len(segment.stabilizer.words) * (1.0 - choice / length))
 
-    def _pause_to_cut(self, segment: OpenSegment, utterance: Utterance) -> Pause | None:
-        """The longest pause that leaves at least a third of the segment before it."""
-        earliest = segment.speech_start + (self.position - segment.speech_start) // 3
-        return longest_pause(utterance.pauses, earliest=earliest, refused=segment.refused_cuts)
+    def _pause_to_cut(self, segment: OpenSegment, utterance: Utterance, *, long: bool) -> Pause | None:
+        """A short pause at which the segment is to end, although speech went on after it.
+
+        In a segment that is `long` the longest one that leaves at least a third before it, else one that lies
+        late enough, if the text before it has not been seen to go on.
+        """
+        if long:
+            earliest = segment.speech_start + (self.position - segment.speech_start) // 3
+            return longest_pause(utterance.pauses, earliest=earliest, refused=segment.refused_cuts)
+        refused = segment.refused_cuts
+        if self.position < self._breath_at(segment):
+            refused = refused | segment.weak_cuts
+        return longest_pause(utterance.pauses, earliest=self._cut_from(segment), refused=refused)
 
     def _cut_at_pause(self, segment: OpenSegment, words: Sequence[str], pause: Pause) -> list[SegmentResult]:
         if len(words) <= segment.stabilizer.committed:
             segment.refused_cuts.add(pause.start)  # what is committed reaches beyond the pause
+            return []
+        if self.position < self._breath_at(segment) and not ends_clause(words[-1]):
+            segment.weak_cuts.add(pause.start)
             return []
         finals = self._finish(segment, words, end=pause.start, voiced=pause.start - segment.speech_start)
         self._open_after(pause)
@@ -228,7 +264,14 @@ class Segmenter:
         self._open(max(self._boundary, pause.end - self._policy.preroll_ms * _MS), pause.end)
 
     def _cut_after(
-        self, task: Task, hypothesis: Hypothesis, samples: Samples, *, sentence: int, repeated: bool
+        self,
+        task: Task,
+        hypothesis: Hypothesis,
+        samples: Samples,
+        *,
+        sentence: int,
+        clause: int,
+        repeated: bool,
     ) -> int:
         """Number of words of the hypothesis that become a segment now, 0 for none."""
         segment, stabilizer = self._opened, self._opened.stabilizer
@@ -238,6 +281,10 @@ class Segmenter:
         if sentence and sentence == segment.sentence and stabilizer.agreed(sentence):
             count = sentence + stabilizer.shift
             return count if 0 < count < len(words) else 0
+        if clause and clause == segment.clause and stabilizer.agreed(clause):
+            count = clause + stabilizer.shift
+            if 0 < count < len(words) and self._is_late(segment, task, words[count - 1]):
+                return count
         if repeated:
             deaf_ms = (self._voiced_until(task) - int(words[-1].end_s * SAMPLE_RATE_HZ)) / _MS
             whole = ends_text(words[-1].text)
@@ -259,16 +306,16 @@ class Segmenter:
         following = words[count] if count < len(words) else Word("", last.end_s + 0.2, last.end_s + 0.2)
         at = task.start + cut_between(samples, last, following)
         kept = count - stabilizer.shift
-        text = " ".join(stabilizer.words[:kept])
-        spoken_end = task.start + int(last.end_s * SAMPLE_RATE_HZ)
-        final = self._final(segment, text, end=max(min(at, spoken_end), segment.speech_start))
+        text = join(stabilizer.words[:kept])
+        end, begin = self._endpointer.border(at)
+        final = self._final(segment, text, end=end)
         self._boundary = at
         rest = stabilizer.split(kept)
         said = key(last.text)
         following_key = key(rest.words[0]) if rest.words else ""
         opened = OpenSegment(
             start=at,
-            speech_start=max(at, task.start + int(following.start_s * SAMPLE_RATE_HZ)),
+            speech_start=begin,
             stabilizer=rest,
             next_partial=segment.next_partial,
             partials=segment.partials,

@@ -6,16 +6,39 @@ reaches the wanted stability is committed and never taken back, whatever later h
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from transcription_svc.words import bare, join, key
+
+__all__ = [
+    "Caption",
+    "FlaggedItem",
+    "Stabilizer",
+    "agreements_for",
+    "continuation",
+    "flagged_caption",
+    "key",
+    "text_stability",
+    "word_stability",
+]
+
 _DOUBT = 0.38
-_PUNCTUATION = " .,;:!?…¿¡\"'«»“”„()[]–—-"
+"""Share of the words at the end of a partial result that the next one takes back."""
 
 
-def key(word: str) -> str:
-    """What makes two words the same: neither case nor punctuation counts."""
-    return word.casefold().strip(_PUNCTUATION)
+def word_stability(agreed: int) -> float:
+    """Probability, 0.0 to 1.0, that a word in which `agreed` hypotheses in a row agree stays to the end."""
+    return 1.0 - _DOUBT**agreed
+
+
+def text_stability(words: Iterable[float]) -> float:
+    """The stability of a text, whatever engine heard it: the mean probability that a word of it stays.
+
+    A committed word, and one that an engine promises not to change, counts 1.0. No words are sure to stay so.
+    """
+    found = list(words)
+    return sum(found) / len(found) if found else 1.0
 
 
 def agreements_for(stability: float) -> int:
@@ -31,7 +54,31 @@ class Caption:
     stable_text: str
     """A leading part of `text`."""
     stability: float
-    """Mean probability that a word of the text stays, 0.0 to 1.0."""
+    """What `text_stability` says of it, 0.0 to 1.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlaggedItem:
+    """A word of an engine that itself says which words will stay, as Amazon Transcribe does."""
+
+    text: str
+    """With the punctuation that follows it."""
+    stable: bool
+
+
+def flagged_caption(items: Sequence[FlaggedItem]) -> Caption:
+    """The caption of a partial result of such an engine.
+
+    The leading stable items are the stable text. A stable item counts 1.0 in the stability, another one as
+    much as a word that was heard once. The engine's own threshold stands for the wanted stability.
+    """
+    leading = next((number for number, item in enumerate(items) if not item.stable), len(items))
+    words = [item.text for item in items]
+    return Caption(
+        join(words),
+        bare(join(words[:leading])),
+        text_stability(1.0 if item.stable else word_stability(1) for item in items),
+    )
 
 
 class Stabilizer:
@@ -80,17 +127,17 @@ class Stabilizer:
         rest = continuation([key(word) for word in self._committed], [key(word) for word in hypothesis])
         merged = [*self._committed, *hypothesis[rest:]]
         if 0 < rest <= len(hypothesis) and key(hypothesis[rest - 1]) == key(self._committed[-1]):
-            stem = _bare(self._committed[-1])
-            merged[kept - 1] = stem + hypothesis[rest - 1][len(_bare(hypothesis[rest - 1])) :]
+            stem = bare(self._committed[-1])
+            merged[kept - 1] = stem + hypothesis[rest - 1][len(bare(hypothesis[rest - 1])) :]
         return merged
 
     def finish(self, hypothesis: Sequence[str]) -> str:
         """The final text: `hypothesis` where it does not take back what was committed."""
-        return " ".join(self.merge(hypothesis))
+        return join(self.merge(hypothesis))
 
     def split(self, words: int) -> "Stabilizer":
         """A stabilizer for what follows the first `words` words, which become a segment of their own."""
-        rest = Stabilizer(min_stability=1.0 - _DOUBT**self._needed)
+        rest = Stabilizer(min_stability=word_stability(self._needed))
         rest._words = self._words[words:]
         rest._agreed = self._agreed[words:]
         rest._commit(len(rest._words))
@@ -105,9 +152,9 @@ class Stabilizer:
 
     def caption(self) -> Caption:
         """The text as known now."""
-        stable = " ".join(self._committed)
-        doubt = sum(_DOUBT**count for count in self._agreed) / max(1, len(self._agreed))
-        return Caption(" ".join(self._words), _bare(stable), 1.0 - doubt)
+        kept = self.committed
+        chances = (1.0 if n < kept else word_stability(count) for n, count in enumerate(self._agreed))
+        return Caption(join(self._words), bare(join(self._committed)), text_stability(chances))
 
 
 def continuation(said: Sequence[str], heard: Sequence[str]) -> int:
@@ -127,8 +174,3 @@ def continuation(said: Sequence[str], heard: Sequence[str]) -> int:
         return row[length], not same_end, abs(length - len(said))
 
     return min(range(len(row)), key=rank)
-
-
-def _bare(text: str) -> str:
-    """`text` without the punctuation at its end."""
-    return text.rstrip(_PUNCTUATION)

@@ -1,5 +1,6 @@
 """Decisions of a live stream: what is decoded when, and what becomes a segment."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -215,13 +216,22 @@ def test_an_unsure_hypothesis_commits_nothing() -> None:
     st.booleans(),
 )
 def test_every_word_is_said_once(words: list[str], pauses: dict[int, float], timed: bool) -> None:
-    """Whatever the pauses, the finals together are the talk; segments and revisions count on."""
+    """Whatever the pauses, the finals are the talk, and each voiced sample lies in exactly one of them.
+
+    Segments and revisions count on.
+    """
     numbered = " ".join(f"{number}x{word}" for number, word in enumerate(words))
     spoken = say(numbered, pauses=pauses, each=0.32)
     talk = Talk(spoken, options=StreamOptions(language="en", first_segment=5), timed=timed)
     talk.play(spoken[-1].end_s + 1.0).end()
+    finals = [result for result in talk.results if result.is_final]
     keys = [word.strip(".,?") for word in " ".join(talk.finals).split()]
     assert keys == [word.strip(".,?") for word in numbered.split()]
+    for word in spoken:
+        for at in np.linspace(word.start_s, word.end_s, 30, endpoint=False) * SAMPLE_RATE_HZ:
+            assert sum(final.start <= at < final.end for final in finals) == 1
+    assert all(earlier.end <= later.start for earlier, later in itertools.pairwise(finals))
+    assert all(final.start < final.end for final in finals)
     expected: dict[int, int] = {}
     stable = ""
     segment = 5

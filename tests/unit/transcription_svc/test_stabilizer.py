@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription_svc.stabilizer import Stabilizer, agreements_for, continuation, key
+from transcription_svc.stabilizer import (
+    FlaggedItem,
+    Stabilizer,
+    agreements_for,
+    continuation,
+    flagged_caption,
+    text_stability,
+    word_stability,
+)
 
 WORDS = st.lists(
     st.builds(
@@ -83,6 +91,29 @@ def test_continuation_finds_where_new_words_begin(said: list[str], heard: list[s
     assert continuation(said, heard) == covered
 
 
-def test_key_ignores_case_and_punctuation() -> None:
-    """Only the word itself counts."""
-    assert key("¡Hola!") == key("hola") != key("holas")
+def test_stability_is_the_mean_chance_of_a_word_to_stay() -> None:
+    """Words that are sure count 1, a word heard once 0.62, and no words at all are sure to stay so."""
+    assert text_stability([1.0, word_stability(1)]) == pytest.approx(0.81)
+    assert word_stability(2) == pytest.approx(0.8556)
+    assert text_stability([]) == 1.0
+
+
+def test_committed_words_are_sure() -> None:
+    """A text of committed words alone has stability 1: they will not be taken back."""
+    stabilizer = Stabilizer(min_stability=0.85)
+    stabilizer.update(["so", "my"])
+    assert stabilizer.caption().stability == pytest.approx(0.62)
+    assert stabilizer.update(["so", "my"]).stability == 1.0
+    assert stabilizer.update(["so", "my", "fellow"]).stability == pytest.approx((1 + 1 + 0.62) / 3)
+
+
+@given(st.lists(st.builds(FlaggedItem, st.sampled_from(["one", "two,", "drei."]), st.booleans())))
+def test_flagged_words_have_the_same_scale(items: list[FlaggedItem]) -> None:
+    """Of an engine that flags its words the leading stable ones are the stable text; flags set the score."""
+    caption = flagged_caption(items)
+    assert caption.text.startswith(caption.stable_text)
+    stable = sum(item.stable for item in items)
+    expected = (stable + 0.62 * (len(items) - stable)) / len(items) if items else 1.0
+    assert caption.stability == pytest.approx(expected)
+    if items and not items[0].stable:
+        assert caption.stable_text == ""
