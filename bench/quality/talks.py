@@ -3,7 +3,7 @@
 A talk is a row of pieces; what is said when is known from them, whatever is laid over the sound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,8 @@ from bench.quality.recordings import Recording
 from transcription_svc.audio import Samples
 
 LONG_PAUSE_S = 20.0
+SNR_DB = 0.0
+_PLAIN_PAUSE_S = 0.8
 _LANGUAGE_PAUSE_S = 0.6
 _FRAME = SAMPLE_RATE_HZ // 50
 _BELOW_PEAK_DB = 32.0
@@ -94,6 +96,25 @@ def joined(
         parts += [recording.samples, pause]
         length += len(recording.samples) + len(pause)
     return Talk(name, language, np.concatenate(parts), tuple(pieces))
+
+
+def hard(recordings: Sequence[Recording], random: np.random.Generator, *, seconds: float) -> Iterator[Talk]:
+    """One talk of each kind in the first language; that of two languages only when there are two."""
+    own = first_language(recordings)
+    foreign = [recording for recording in recordings if recording.language != own[0].language]
+    yield without_pauses(own, seconds=seconds)
+    yield with_long_pauses(own, random, seconds=seconds)
+    if foreign:
+        yield in_two_languages(own, first_language(foreign), seconds=seconds)
+    plain = joined("plain", own, language=own[0].language, pause_s=_PLAIN_PAUSE_S, seconds=seconds)
+    yield plain
+    yield in_white_noise(plain, random, snr_db=SNR_DB)
+    yield in_babble(plain, foreign or own, random, snr_db=SNR_DB)
+
+
+def first_language(recordings: Sequence[Recording]) -> list[Recording]:
+    """The recordings in the language of the first."""
+    return [recording for recording in recordings if recording.language == recordings[0].language]
 
 
 def without_pauses(recordings: Sequence[Recording], *, seconds: float) -> Talk:

@@ -35,7 +35,6 @@ WANTED_CPU_RATIO = 2.0
 WANTED_POINTS = 1.0
 _ALL = "all"
 _QUICK_MINUTES = 1.0
-_SNR_DB = 0.0
 _RANDOM = 1
 _HOLD_S = 60.0
 _MOST_STREAMS = 8
@@ -103,7 +102,7 @@ def measure(options: Options) -> bool:
             data["talks"] = [report.plain_endurance(name, each) for name, each in found]
             kept &= _print_endurance(found)
     if "streams" in options.parts:
-        held = hold_on_one_core(_of_first_language(recordings), seconds=_HOLD_S, most=_MOST_STREAMS)
+        held = hold_on_one_core(talks.first_language(recordings), seconds=_HOLD_S, most=_MOST_STREAMS)
         data["streams"] = [report.plain_held(each) for each in held]
         _print_held(held)
     if options.json:
@@ -122,7 +121,7 @@ def compare(
         cpu = CpuWatch()
         results = say(talk)
         ours = of_results(talk, results, spoken, cpu_s=cpu.lap_s())
-        shown = whisper.every_second(talk)
+        shown = whisper.live(talk)
         live = of_results(talk, shown, spoken, cpu_s=cpu.lap_s())
         text = whisper.whole_file(recording.samples, recording.language)
         offline = of_text(talk, text, cpu_s=cpu.lap_s())
@@ -137,7 +136,7 @@ def endure(
     recordings: Sequence[Recording], say: Speech, whisper: WholeWindowWhisper, options: Options
 ) -> Iterator[tuple[str, Endurance]]:
     """The hard talks, and for each what plain Whisper makes of the whole of it."""
-    for talk in hard_talks(recordings, seconds=options.minutes * 60):
+    for talk in talks.hard(recordings, np.random.default_rng(_RANDOM), seconds=options.minutes * 60):
         spoken = spoken_words(talk, whisper.words)
         spans = speech_spans(all_words(talk, whisper))
         cpu = CpuWatch()
@@ -149,22 +148,6 @@ def endure(
         print(f"  {WHOLE_FILE}: WER {report.percent(offline.rate)}, ", end="")
         print(f"inserted {report.percent(offline.insertion_rate)}", flush=True)
         yield talk.name, ours
-
-
-def hard_talks(recordings: Sequence[Recording], *, seconds: float) -> Iterator[Talk]:
-    """One talk of each kind in the folder's first language; that of two languages when it has two."""
-    random = np.random.default_rng(_RANDOM)
-    own = _of_first_language(recordings)
-    foreign = [recording for recording in recordings if recording.language != own[0].language]
-    yield talks.without_pauses(own, seconds=seconds)
-    yield talks.with_long_pauses(own, random, seconds=seconds)
-    if foreign:
-        other = [recording for recording in foreign if recording.language == foreign[0].language]
-        yield talks.in_two_languages(own, other, seconds=seconds)
-    plain = talks.joined("plain", own, language=own[0].language, pause_s=0.8, seconds=seconds)
-    yield plain
-    yield talks.in_white_noise(plain, random, snr_db=_SNR_DB)
-    yield talks.in_babble(plain, foreign or own, random, snr_db=_SNR_DB)
 
 
 def all_words(talk: Talk, whisper: WholeWindowWhisper) -> list[TimedWord]:
@@ -186,10 +169,6 @@ class CpuWatch:
         """Since the last call."""
         before, self._last_s = self._last_s, time.process_time()
         return self._last_s - before
-
-
-def _of_first_language(recordings: Sequence[Recording]) -> list[Recording]:
-    return [recording for recording in recordings if recording.language == recordings[0].language]
 
 
 def _languages_first(item: tuple[tuple[str, str], Figures]) -> tuple[bool, str, int]:

@@ -110,3 +110,19 @@ def test_samples_survive_pcm_and_resampling() -> None:
     np.testing.assert_allclose(samples_of(wav.Sound(pcm_of(samples), SAMPLE_RATE_HZ)), samples, atol=1e-4)
     assert samples_of(wav.Sound(pcm_of(2 * tone(0.1, level=1.0)), SAMPLE_RATE_HZ)).max() <= 1.0
     assert len(samples_of(wav.Sound(pcm_of(samples), 8_000))) == 2 * len(samples)
+
+
+def test_there_is_a_hard_talk_of_each_kind() -> None:
+    """In the first language, with others as company."""
+    random = np.random.default_rng(1)
+    kinds = list(talks.hard([ONE, OTHER, TWO], random, seconds=5.0))
+    assert [talk.name for talk in kinds] == [
+        "no pause",
+        "long pauses",
+        "en and es",
+        "plain",
+        "white noise, 0 dB",
+        "babble, 0 dB",
+    ]
+    assert {talk.language for talk in kinds} == {"en"}
+    assert len(list(talks.hard([ONE, TWO], random, seconds=5.0))) == 5
