@@ -4,7 +4,7 @@
                              [--replicas 1]
 
 Starts session, transcription, translation and gateway as processes of their own, speaks the samples of a
-folder (as for bench.transcription) through the WebSocket at their own pace, first undisturbed, then with
+folder (as for bench.quality) through the WebSocket at their own pace, first undisturbed, then with
 SIGKILL for the transcription process at random moments, one in each equal part of the talk; it is started
 again at once. Words are compared with those of the undisturbed talk. With --replicas 2 there are two
 transcription processes behind one address list, and the one that serves the talk is killed.
@@ -33,12 +33,13 @@ from babelcast.auth.local_issuer import LocalIssuer
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from babelcast.transcription.v1.transcription_pb2_grpc import TranscriptionServiceStub
 from babelcast.wav import Sound
+from bench.quality.recordings import pcm_of, read_folder
 from bench.talk import Talk, hold
-from bench.transcription import joined, read_index
 from bench.wer import edits, normalise
 
 READY_S = 90.0
 STOP_S = 30.0
+PAUSE_MS = 300
 GATEWAY_LOG = "gateway.log"
 
 log = logging.getLogger(__name__)
@@ -259,14 +260,26 @@ def taken_back(talk: Talk) -> int:
     return count
 
 
+def speech_of(folder: Path, *, language: str, minutes: float) -> tuple[Sound, str]:
+    """The recordings of a folder one after the other, again and again, for about so long; and their text.
+
+    Raises: OSError, InvalidAudioFormat; ValueError when there are none.
+    """
+    recordings = read_folder(folder, language=language)
+    if not recordings:
+        raise ValueError("the folder has no recording in that language")
+    pause = pcm.silence(PAUSE_MS)
+    once = b"".join(pcm_of(recording.samples) + pause for recording in recordings)
+    times = max(1, round(minutes * 60_000 / pcm.duration_ms(once)))
+    text = " ".join(recording.text for recording in recordings)
+    return Sound(once * times, pcm.SAMPLE_RATE_HZ), " ".join([text] * times)
+
+
 async def measure(arguments: argparse.Namespace) -> None:
     """The undisturbed talk, then the others."""
     language = arguments.language
-    samples = [
-        s for s in read_index(arguments.speech, language) if s.sound.sample_rate_hz == pcm.SAMPLE_RATE_HZ
-    ]
-    (talk,) = joined(samples, arguments.minutes)
-    truth = normalise(talk.text, language)
+    sound, text = speech_of(arguments.speech, language=language, minutes=arguments.minutes)
+    truth = normalise(text, language)
 
     def line(name: str, run: Survived) -> str:
         errors = edits(truth, normalise(run.words, language))
@@ -274,14 +287,14 @@ async def measure(arguments: argparse.Namespace) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder), replicas=arguments.replicas) as system:
-            quiet = await disturbed(system, talk.sound, language, [])
-            print(f"talk of {talk.sound.seconds:.0f} s; {line('undisturbed', quiet)}", flush=True)
+            quiet = await disturbed(system, sound, language, [])
+            print(f"talk of {sound.seconds:.0f} s; {line('undisturbed', quiet)}", flush=True)
             if arguments.verbose:
                 print(quiet.words)
             for number in range(arguments.runs):
                 seed = arguments.seed + number
-                at_s = moments(arguments.kills, talk.sound.seconds, seed=seed)
-                run = await disturbed(system, talk.sound, language, at_s)
+                at_s = moments(arguments.kills, sound.seconds, seed=seed)
+                run = await disturbed(system, sound, language, at_s)
                 count, total = changed(quiet, run, language)
                 print(
                     f"{line(f'seed {seed}', run)}, changed {count} of {total} ({count / total:.1%}), "
