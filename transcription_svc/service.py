@@ -18,6 +18,7 @@ from transcription_svc.config import TranscriptionConfig
 from transcription_svc.engines.base import Transcriber
 from transcription_svc.engines.model import find_model
 from transcription_svc.engines.whisper import WhisperDecoder
+from transcription_svc.listening import ListeningPolicy
 from transcription_svc.recognition import LiveTranscriber
 from transcription_svc.stream import TranscriptionStream
 from transcription_svc.vad import SileroDetector, SpeechDetector
@@ -33,9 +34,17 @@ _CONFIG_TIMEOUT_S = 10.0
 class TranscriptionServicer(rpc.TranscriptionServiceServicer):
     """Serves streams with one engine."""
 
-    def __init__(self, *, transcriber: Transcriber, detector: SpeechDetector, max_streams: int) -> None:
+    def __init__(
+        self,
+        *,
+        transcriber: Transcriber,
+        detector: SpeechDetector,
+        max_streams: int,
+        listening: ListeningPolicy | None = None,
+    ) -> None:
         self._transcriber = transcriber
         self._detector = detector
+        self._listening = listening or ListeningPolicy()
         self._capacity = Capacity(max_streams)
 
     async def StreamingTranscribe(  # noqa: N802 - named by the contract
@@ -49,7 +58,9 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
         """
         config = await self._config(request_iterator)
         with self._capacity.place():
-            stream = TranscriptionStream(config, transcriber=self._transcriber, detector=self._detector)
+            stream = TranscriptionStream(
+                config, transcriber=self._transcriber, detector=self._detector, listening=self._listening
+            )
             log.info("stream opened", extra={"language": config.language, "open": self._capacity.open})
             async for response in stream.responses(request_iterator):
                 yield response
@@ -138,17 +149,32 @@ async def create_service(
     Raises: ServiceUnavailable when the engine is not installed.
     """
     if transcriber is None:
-        transcriber = await asyncio.to_thread(_load_whisper, config)
+        transcriber = await asyncio.to_thread(_load_engine, config)
     if detector is None:
         detector = await asyncio.to_thread(SileroDetector)
     server = GrpcServer(
         config.transcription_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection
     )
     servicer = TranscriptionServicer(
-        transcriber=transcriber, detector=detector, max_streams=config.max_streams
+        transcriber=transcriber,
+        detector=detector,
+        max_streams=config.max_streams,
+        listening=config.listening,
     )
     rpc.add_TranscriptionServiceServicer_to_server(servicer, server.server)
     return TranscriptionService(config, server, transcriber)
+
+
+def _load_engine(config: TranscriptionConfig) -> Transcriber:
+    if config.transcription_engine == "whisper":
+        return _load_whisper(config)
+    from transcription_svc.engines.amazon.transcriber import create_transcriber
+
+    return create_transcriber(
+        region=config.aws_region,
+        locales=config.transcription_locales,
+        endpoint=config.aws_endpoint_url_transcribe_streaming,
+    )
 
 
 def _load_whisper(config: TranscriptionConfig) -> LiveTranscriber:

@@ -5,17 +5,23 @@ responses. Both put into one bounded channel that the call's handler empties.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+import logging
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 
+from babelcast import telemetry
 from babelcast.channel import Channel
 from babelcast.errors import AudioChunkTooLarge, InvalidMessage
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.transcription.v1 import transcription_pb2 as pb
-from transcription_svc import dynamics
 from transcription_svc.audio import Framer, PcmReader, Samples
+from transcription_svc.delivery import Delivered, Delivery
 from transcription_svc.engines.base import Recognition, SegmentResult, StreamOptions, Transcriber
-from transcription_svc.quality import Issue, QualityChange, QualityMonitor
+from transcription_svc.listening import Listening, ListeningPolicy
+from transcription_svc.quality import Issue, QualityChange
 from transcription_svc.vad import SpeechDetector
+
+log = logging.getLogger(__name__)
 
 MAX_CHUNK_BYTES = 32 * 1024
 _RESPONSES = 32
@@ -37,6 +43,8 @@ class TranscriptionStream:
         *,
         transcriber: Transcriber,
         detector: SpeechDetector,
+        listening: ListeningPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises: InvalidAudioFormat for a sample rate that is not accepted."""
         self._config = config
@@ -44,12 +52,13 @@ class TranscriptionStream:
         self._reader = PcmReader(config.sample_rate_hz)
         self._framer = Framer()
         self._speech = detector.track()
-        self._track = dynamics.FrameTrack()
-        self._baseline: dynamics.Measures | None = None
-        self._quality = QualityMonitor()
+        self._listening = Listening(self._report, listening or ListeningPolicy())
         self._out: Channel[pb.StreamingTranscribeResponse] = Channel(_RESPONSES)
         self._position = 0
-        self._judged = 0
+        self._clock = clock
+        self._delivery = Delivery(partial_results=config.partial_results)
+        self._held = asyncio.Event()
+        self._delivering = asyncio.Lock()
 
     async def responses(
         self, requests: AsyncIterable[pb.StreamingTranscribeRequest]
@@ -86,11 +95,13 @@ class TranscriptionStream:
                 complete = await self._read(requests, recognition)
                 if not complete:
                     results.cancel()
+            await self._listening.aclose()
             if complete:
                 audio_ms = self._position * 1000 // SAMPLE_RATE_HZ
                 await self._send(pb.StreamingTranscribeResponse(ended=pb.StreamEnded(audio_ms=audio_ms)))
         finally:
             self._out.close()
+            await self._listening.aclose()
             await recognition.aclose()
 
     async def _read(
@@ -118,23 +129,44 @@ class TranscriptionStream:
             return
         self._position += len(samples)
         speech = self._speech.probabilities(samples)
-        self._track.hear(samples, speech)
-        changes = self._quality.hear(samples, speech)
-        if self._position - self._judged >= SAMPLE_RATE_HZ:
-            self._judged = self._position
-            changes += await asyncio.to_thread(self._quality.second_passed)
-        for change in changes:
-            await self._send(_quality_response(change))
+        await self._listening.hear(samples, speech)
         await recognition.feed(samples, speech)
 
     async def _write(self, recognition: Recognition) -> None:
-        async for result in recognition.results():
-            await self._send(self._result_response(result))
+        async with asyncio.TaskGroup() as tasks:
+            releasing = tasks.create_task(self._release_held(), name="held partial results")
+            async for result in recognition.results():
+                async with self._delivering:
+                    await self._deliver(self._delivery.offer(result, self._clock()))
+                self._held.set()
+            releasing.cancel()
+
+    async def _release_held(self) -> None:
+        """Send the partial result that waits when its time has come."""
+        while True:
+            await self._held.wait()
+            self._held.clear()
+            while (due_s := self._delivery.due_s) is not None:
+                await asyncio.sleep(max(0.0, due_s - self._clock()))
+                async with self._delivering:
+                    await self._deliver(self._delivery.release(self._clock()))
+
+    async def _deliver(self, delivered: Delivered | None) -> None:
+        if delivered is None:
+            return
+        if delivered.corrects:
+            language = self._config.language
+            telemetry.CORRECTIONS.add(1, {telemetry.ENGINE: self._transcriber.capabilities.name})
+            log.debug("shown text corrected", extra={"language": language, "changed": delivered.changed})
+        await self._send(await self._result_response(delivered.result))
+
+    async def _report(self, change: QualityChange) -> None:
+        await self._send(_quality_response(change))
 
     async def _send(self, response: pb.StreamingTranscribeResponse) -> None:
         await self._out.send(response)
 
-    def _result_response(self, result: SegmentResult) -> pb.StreamingTranscribeResponse:
+    async def _result_response(self, result: SegmentResult) -> pb.StreamingTranscribeResponse:
         message = pb.TranscriptResult(
             segment=result.segment,
             revision=result.revision,
@@ -146,22 +178,17 @@ class TranscriptionStream:
             end_ms=self._session_ms(result.end),
         )
         if result.is_final:
-            message.dynamics.CopyFrom(self._dynamics(result))
+            how = await self._listening.dynamics(result.start, result.end, result.text)
+            message.dynamics.CopyFrom(
+                pb.Dynamics(
+                    volume_db=how.volume_db,
+                    rate=how.rate,
+                    energy=how.energy,
+                    emotion=how.emotion,
+                    intensity=how.intensity,
+                )
+            )
         return pb.StreamingTranscribeResponse(result=message)
-
-    def _dynamics(self, result: SegmentResult) -> pb.Dynamics:
-        new = dynamics.measure(self._track.between(result.start, result.end), result.text)
-        if new is None:
-            return pb.Dynamics(rate=1.0, emotion="neutral")
-        found = dynamics.describe(new, self._baseline)
-        self._baseline = dynamics.updated(self._baseline, new)
-        return pb.Dynamics(
-            volume_db=found.volume_db,
-            rate=found.rate,
-            energy=found.energy,
-            emotion=found.emotion,
-            intensity=found.intensity,
-        )
 
     def _session_ms(self, position: int) -> int:
         return self._config.start_offset_ms + position * 1000 // SAMPLE_RATE_HZ

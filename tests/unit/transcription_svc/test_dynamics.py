@@ -12,6 +12,7 @@ from transcription_svc.dynamics import (
     describe,
     f0_hz,
     measure,
+    pitches,
     syllables,
     updated,
 )
@@ -45,6 +46,10 @@ def test_a_segment_is_measured_over_its_speech() -> None:
         sound = pulses(hz, 1.0, level)[: 31 * FRAME_SAMPLES]
         track.hear(sound, np.full(31, probability, np.float32))
     second = 31 * FRAME_SAMPLES
+    speech = track.unmeasured()
+    assert speech is not None
+    track.take(pitches(speech))
+    assert track.unmeasured() is None
     found = measure(track.between(2 * second, 3 * second), "so be it now")
     assert found is not None
     assert found.f0_hz == pytest.approx(200, rel=0.05)
