@@ -18,6 +18,7 @@ Domain code raises these; `babelcast.rpc` carries them across gRPC and the gatew
 `details` is shown to the client too, so it never holds secrets or other people's data.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
@@ -254,7 +255,7 @@ class RateLimitExceeded(BabelcastError):
     status = StatusCode.RESOURCE_EXHAUSTED
 
     def __init__(self, what: str, *, retry_after_s: float) -> None:
-        super().__init__(f"Too many {what}.", retryAfter=round(retry_after_s, 3))
+        super().__init__(f"Too many {what}.", retryAfter=_seconds(retry_after_s))
 
 
 class MaxSessionsExceeded(BabelcastError):
@@ -264,7 +265,12 @@ class MaxSessionsExceeded(BabelcastError):
     status = StatusCode.RESOURCE_EXHAUSTED
 
     def __init__(self, *, limit: int, retry_after_s: float) -> None:
-        super().__init__("You have too many sessions.", limit=limit, retryAfter=round(retry_after_s, 3))
+        super().__init__("You have too many sessions.", limit=limit, retryAfter=_seconds(retry_after_s))
+
+
+def _seconds(wait_s: float) -> float:
+    """Whole ms, rounded up: who waits that long is served."""
+    return math.ceil(round(wait_s * 1000, 6)) / 1000
 
 
 class SessionFull(BabelcastError):
@@ -284,7 +290,8 @@ class ServiceUnavailable(BabelcastError):
     status = StatusCode.UNAVAILABLE
 
     def __init__(self, message: str, *, retry_after_s: float = 5) -> None:
-        super().__init__(message, retryAfter=retry_after_s)
+        super().__init__(message, retryAfter=_seconds(retry_after_s))
+        self.retry_after_s = retry_after_s
 
 
 class CapacityExhausted(ServiceUnavailable):

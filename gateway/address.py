@@ -4,12 +4,20 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
+from babelcast.config import ConfigError
+
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """The networks in a list such as "10.0.0.0/8, 192.168.1.7". Raises: ValueError."""
-    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    """The networks in a list such as "10.0.0.0/8, 192.168.1.7".
+
+    Raises: ConfigError.
+    """
+    try:
+        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ConfigError(f"TRUSTED_PROXIES: {error}") from error
 
 
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
@@ -22,6 +30,14 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
     while hops and _is_in(address, trusted):
         address = hops.pop()
     return address if _is_address(address) else peer
+
+
+def reachable(host: str) -> str:
+    """Where a server that listens at `host` is reached from the same machine, as it stands in a URL."""
+    address = ip_address(host)
+    if address.is_unspecified:
+        return "127.0.0.1" if address.version == 4 else "[::1]"  # noqa: PLR2004 - IPv4
+    return host if address.version == 4 else f"[{host}]"  # noqa: PLR2004 - IPv4
 
 
 def _is_address(text: str) -> bool:

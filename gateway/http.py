@@ -1,5 +1,6 @@
 """Plain HTTP on the WebSocket's port: health, the local issuer's keys, and where to go from here. Pure."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Answer:
     status: HTTPStatus
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
+    retry_after_s: float | None = None
+    """When to ask again."""
 
     def response(self) -> Response:
         """As the server sends it."""
@@ -44,6 +47,8 @@ class Answer:
                 "Connection": "close",
             }
         )
+        if self.retry_after_s is not None:
+            headers["Retry-After"] = str(math.ceil(self.retry_after_s))
         return Response(self.status.value, self.status.phrase, headers, self.body)
 
 

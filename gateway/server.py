@@ -23,7 +23,7 @@ from babelcast.bus.base import Bus
 from babelcast.clock import wall_clock_ms
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.rpc.client import open_channel
-from gateway.address import client_address, networks
+from gateway.address import client_address, networks, reachable
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, Visit
 from gateway.desk import Desk, Languages
@@ -40,6 +40,8 @@ WEBSOCKET_PATHS = ("/", "/ws", "/prod")
 MAX_FRAME_BYTES = 2 * 1024 * 1024
 MAX_WAITING_FRAMES = 32
 BACKLOG = 1024
+# How long a client may take to close its side; one whose wire is cut takes all of it, after its last ping.
+CLOSE_S = 5.0
 TICK_S = 1.0
 DRAINING = "the gateway is draining"
 
@@ -53,8 +55,9 @@ class Issuers:
     local: LocalIssuer | None = None
     configured: Trust | None = None
 
-    def trust(self, port: int) -> Trust:
-        """What good tokens look like; local keys are fetched from this gateway like any other's.
+    def trust(self, host: str, port: int) -> Trust:
+        """What good tokens look like; local keys are fetched from this gateway, which listens there, like any
+        other's.
 
         Raises: ServiceUnavailable when there is no issuer.
         """
@@ -62,7 +65,7 @@ class Issuers:
             return self.configured
         if self.local is None:
             raise ServiceUnavailable("No token issuer is configured.")
-        return local_trust(f"http://127.0.0.1:{port}{JWKS_PATH}")
+        return local_trust(f"http://{reachable(host)}:{port}{JWKS_PATH}")
 
 
 class Gateway:
@@ -97,13 +100,13 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             listening = _listen(config.host, config.port)
             stack.callback(listening.close)
-            port: int = listening.getsockname()[1]
+            host, port = listening.getsockname()[:2]
             sessions_channel = open_channel(config.session_target, service=SERVICE, idempotent=IDEMPOTENT)
             transcription_channel = open_channel(config.transcription_target)
             translation_channel = open_channel(config.translation_target)
             for channel in (sessions_channel, transcription_channel, translation_channel):
                 stack.push_async_callback(channel.close)
-            verifier = await stack.enter_async_context(open_verifier(issuers.trust(port)))
+            verifier = await stack.enter_async_context(open_verifier(issuers.trust(host, port)))
             sessions = Sessions(sessions_channel)
             stations = Stations(transcription_channel, translation_channel)
             hub = Hub(
@@ -180,7 +183,10 @@ class Gateway:
             max_size=MAX_FRAME_BYTES,
             max_queue=MAX_WAITING_FRAMES,
             ping_interval=config.heartbeat_interval_seconds,
-            ping_timeout=max(1, config.heartbeat_timeout_seconds - config.heartbeat_interval_seconds),
+            ping_timeout=max(
+                1.0, config.heartbeat_timeout_seconds - config.heartbeat_interval_seconds - CLOSE_S
+            ),
+            close_timeout=CLOSE_S,
             logger=_websocket_logger(),
             server_header=None,
         )
@@ -196,7 +202,8 @@ class Gateway:
         if path not in WEBSOCKET_PATHS:
             return Answer(HTTPStatus.NOT_FOUND, b"There is nothing here.\n").response()
         if self._draining:
-            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n").response()
+            wait_s = float(self._desk.config.drain_seconds)
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n", retry_after_s=wait_s).response()
         visit_or_refusal = await self._visit(connection, request, query=dict(parse_qsl(target.query)))
         if isinstance(visit_or_refusal, Answer):
             return visit_or_refusal.response()
@@ -208,16 +215,19 @@ class Gateway:
     ) -> Visit | Answer:
         forwarded_for = request.headers.get_all("X-Forwarded-For")
         address = client_address(str(connection.remote_address[0]), forwarded_for, self._trusted)
-        if self._attempts.take(address, self._desk.clock()):
-            return Answer(HTTPStatus.TOO_MANY_REQUESTS, b"Too many connections.\n")
+        wait_s = self._attempts.take(address, self._desk.clock())
+        if wait_s:
+            body = b"Too many connections.\n"
+            return Answer(HTTPStatus.TOO_MANY_REQUESTS, body, retry_after_s=wait_s)
         by_header = bearer(request)
         token = by_header or query.get("token", "")
         identity: Identity | None = None
         if token:
             try:
                 identity = await self._desk.verifier.verify(token)
-            except ServiceUnavailable:
-                return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"Tokens cannot be checked right now.\n")
+            except ServiceUnavailable as error:
+                body = b"Tokens cannot be checked right now.\n"
+                return Answer(HTTPStatus.SERVICE_UNAVAILABLE, body, retry_after_s=error.retry_after_s)
             except BabelcastError as error:
                 return Answer(HTTPStatus.UNAUTHORIZED, f"{error.code}: {error.message}\n".encode())
         host = request.headers.get("Host", "") or f"127.0.0.1:{self.port}"

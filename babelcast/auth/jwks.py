@@ -103,7 +103,7 @@ class Jwks:
         found = None if self._keys is None else self._keys.get(kid)
         if found is None and not self._reachable:
             raise ServiceUnavailable(
-                "Who you are cannot be checked right now.", retry_after_s=self._freshness.floor_s
+                "Who you are cannot be checked right now.", retry_after_s=self._next_ask_s()
             )
         return found
 
@@ -117,6 +117,11 @@ class Jwks:
             return False
         self._asked_at = now
         return True
+
+    def _next_ask_s(self) -> float:
+        """When the issuer may be asked again."""
+        asked_at = self._monotonic() if self._asked_at is None else self._asked_at
+        return max(0.0, asked_at + self._freshness.floor_s - self._monotonic())
 
     async def _fetch(self) -> None:
         try:

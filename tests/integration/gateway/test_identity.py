@@ -1,13 +1,17 @@
 """Who a connection is: tokens, where they may stand, and joining by URL."""
 
 import time
+from pathlib import Path
 
+import aiohttp
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from babelcast.auth.jwks import Jwks
 from babelcast.auth.local_issuer import LocalIssuer
-from tests.integration.gateway.client import Message
-from tests.integration.gateway.stage import Stage
+from gateway.config import GatewayConfig
+from tests.integration.gateway.client import Client, Message
+from tests.integration.gateway.stage import Stage, staged
 
 CREATE = {"action": "createSession", "sourceLanguage": "en"}
 
@@ -154,3 +158,40 @@ async def test_only_ones_own_session(stage: Stage) -> None:
         refused = await talk.speaker.refused(**action, sessionId=other.session_id)
         assert refused["code"] == "FORBIDDEN"
     await other.speaker.ask("broadcastControlled", action="muteBroadcast", sessionId=other.session_id)
+
+
+async def test_listeners_join_while_the_issuer_is_down(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose token cannot be checked is told to come again; talks, listeners and their returns go on."""
+    talk = await stage.talk()
+    async with aiohttp.ClientSession() as http:
+        down = Jwks("http://127.0.0.1:1/jwks.json", http)  # nobody listens, and nothing is cached
+        monkeypatch.setattr(stage.desk.verifier, "_jwks", down)
+        with pytest.raises(InvalidStatus) as refused:
+            await stage.client(token=stage.token())
+        assert refused.value.response.status_code == 503
+        assert 1 <= int(refused.value.response.headers["Retry-After"]) <= 10
+        visitor = await stage.client()
+        error = await visitor.refused(**CREATE, token=stage.token())
+        assert error["code"] == "SERVICE_UNAVAILABLE"
+        assert 0 < error["details"]["retryAfter"] <= 10
+        listener = await stage.listener(talk)
+        talk.hearing.final(0, "Hello.")
+        await listener.until("translatedAudio")
+        talk.speaker.drop()
+        await visitor.ask(
+            "stateRestored",
+            action="refreshConnection",
+            sessionId=talk.session_id,
+            resumeToken=talk.created["resumeToken"],
+        )
+
+
+async def test_a_gateway_at_another_address_checks_its_own_tokens(
+    tmp_path: Path, issuer: LocalIssuer
+) -> None:
+    """The local issuer's keys are fetched from where the gateway listens, which need not be 127.0.0.1."""
+    config = GatewayConfig(host="127.0.0.2", drain_seconds=5)
+    async with staged(tmp_path, issuer, gateway=config) as stage:
+        client = await Client.open(f"ws://127.0.0.2:{stage.gateway.port}/", token=stage.token())
+        await client.ask("sessionCreated", **CREATE)
+        await client.close()

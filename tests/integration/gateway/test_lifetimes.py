@@ -1,5 +1,6 @@
 """Connections that grow old or silent, and talks that pause for long."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,22 @@ async def test_silent_connections_are_closed(tmp_path: Path, issuer: LocalIssuer
         room = stage.room(talk)
         await eventually(lambda: room.session.audience.listener_count == 0)
         assert talk.speaker.all("connectionTimeout") == []
+
+
+async def test_a_client_that_answers_no_ping_is_gone(
+    tmp_path: Path, issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cut wire tells nothing: after the heartbeat timeout the seat is free, though nobody closed it."""
+    monkeypatch.setattr("gateway.server.CLOSE_S", 0.1)
+    config = GatewayConfig(drain_seconds=5, heartbeat_interval_seconds=1, heartbeat_timeout_seconds=2)
+    async with staged(tmp_path, issuer, gateway=config) as stage:
+        talk = await stage.talk()
+        listener = await stage.listener(talk)
+        listener.socket.transport.pause_reading()
+        room = stage.room(talk)
+        async with asyncio.timeout(5):
+            await eventually(lambda: room.session.audience.listener_count == 0)
+        await talk.speaker.ask("sessionStatus", action="getSessionStatus")  # it answers pings, and is there
 
 
 async def test_a_long_pause_gives_the_place_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ async def test_drain(stage: Stage) -> None:
     with pytest.raises(InvalidStatus) as unavailable:
         await stage.client()
     assert unavailable.value.response.status_code == 503
+    assert unavailable.value.response.headers["Retry-After"] == "5"
     assert (await get(stage, "/readyz"))[0] == 503
     assert (await get(stage, "/healthz"))[0] == 200
 

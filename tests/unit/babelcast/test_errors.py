@@ -2,9 +2,19 @@
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from babelcast import errors
-from babelcast.errors import BabelcastError, ErrorCode, InvalidAction, RateLimitExceeded, RemoteError
+from babelcast.errors import (
+    BabelcastError,
+    ErrorCode,
+    InvalidAction,
+    MaxSessionsExceeded,
+    RateLimitExceeded,
+    RemoteError,
+    ServiceUnavailable,
+)
 
 # The protocol's table of codes, by the HTTP status that each corresponds to.
 PROTOCOL = {
@@ -61,3 +71,22 @@ def test_waits_are_told_in_seconds() -> None:
     """A wait is rounded to milliseconds, the finest that means anything."""
     assert RateLimitExceeded("calls", retry_after_s=1.23456).details == {"retryAfter": 1.235}
     assert str(RateLimitExceeded("calls", retry_after_s=1)) == "Too many calls."
+
+
+@given(st.floats(min_value=0, max_value=1e5))
+def test_a_wait_is_never_rounded_down(wait_s: float) -> None:
+    """Whoever waits as long as told is served: to the next ms, as clocks go."""
+    for error in (
+        RateLimitExceeded("messages", retry_after_s=wait_s),
+        MaxSessionsExceeded(limit=1, retry_after_s=wait_s),
+        ServiceUnavailable("Later.", retry_after_s=wait_s),
+    ):
+        told_s = error.details["retryAfter"]
+        assert isinstance(told_s, float)
+        assert wait_s - 1e-6 <= told_s <= wait_s + 0.001
+
+
+def test_a_whole_wait_stays_whole() -> None:
+    """What a sum of fractions of it comes to is no ms more."""
+    assert RateLimitExceeded("messages", retry_after_s=60 * 0.1).details["retryAfter"] == 6.0
+    assert RateLimitExceeded("messages", retry_after_s=6.000000000000001).details["retryAfter"] == 6.0

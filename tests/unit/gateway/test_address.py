@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.address import client_address, networks
+from babelcast.config import ConfigError
+from gateway.address import client_address, networks, reachable
 
 TRUSTED = networks("10.0.0.0/8, 192.168.1.7, fd00::/8")
 
@@ -35,5 +36,20 @@ def test_nobody_is_trusted_unless_told() -> None:
 
 def test_nonsense_is_no_network() -> None:
     """A typing mistake is found at the start."""
-    with pytest.raises(ValueError, match=r"10\.0\.0"):
+    with pytest.raises(ConfigError, match=r"TRUSTED_PROXIES.*10\.0\.0"):
         networks("10.0.0")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("192.168.1.5", "192.168.1.5"),
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104 - nothing listens there
+        ("::", "[::1]"),
+        ("fd00::1", "[fd00::1]"),
+    ],
+)
+def test_where_a_server_is_reached_from_here(host: str, expected: str) -> None:
+    """At its own address, and on the loopback interface when it listens everywhere."""
+    assert reachable(host) == expected

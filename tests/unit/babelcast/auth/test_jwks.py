@@ -86,7 +86,11 @@ async def test_nothing_cached_and_no_issuer(clock: FakeClock, caplog: pytest.Log
         jwks = Jwks("http://127.0.0.1:1/jwks.json", http, monotonic=clock)
         with caplog.at_level(logging.WARNING), pytest.raises(ServiceUnavailable) as raised:
             await jwks.key("k1")
+        clock.now += 4
+        with pytest.raises(ServiceUnavailable) as later:
+            await jwks.key("k1")
     assert raised.value.details["retryAfter"] == Freshness().floor_s
+    assert later.value.details["retryAfter"] == Freshness().floor_s - 4
     assert "cannot be fetched" in caplog.text
 
 
