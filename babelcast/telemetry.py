@@ -25,7 +25,7 @@ RATE_LIMITS_SKIPPED = _meter.create_counter(
 )
 
 CAUSE = "cause"
-"""Attribute: `backlog` (too much waited to be transcribed) or `segment` (more was unanswered than is kept)."""
+"""Attribute: `backlog` (too much waited to be transcribed) or `segment` (more unanswered than is kept)."""
 AUDIO_LOST = _meter.create_counter(
     "babelcast.gateway.audio_lost",
     unit="s",
@@ -35,6 +35,27 @@ CHUNKS_MISSING = _meter.create_counter(
     "babelcast.gateway.audio_chunks_missing",
     unit="{chunk}",
     description="Numbered audio chunks that never came, or came too late.",
+)
+
+ENGINE = "engine"
+"""Attribute: name of the engine, e.g. whisper-base."""
+CORRECTIONS = _meter.create_counter(
+    "babelcast.transcription.corrections",
+    unit="{segment}",
+    description="Final texts that changed more than a fifth of the words last shown.",
+)
+STREAMS_OPEN = _meter.create_gauge(
+    "babelcast.transcription.streams_open", unit="{stream}", description="Transcription streams open now."
+)
+STREAMS_LIMIT = _meter.create_gauge(
+    "babelcast.transcription.streams_limit",
+    unit="{stream}",
+    description="Transcription streams that can be served live at once.",
+)
+LOAD = _meter.create_gauge(
+    "babelcast.transcription.load",
+    unit="1",
+    description="Share of what this machine can transcribe live that open streams take.",
 )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "continuation",
     "flagged_caption",
     "key",
+    "prefix_distances",
     "text_stability",
     "word_stability",
 ]
@@ -157,17 +158,23 @@ class Stabilizer:
         return Caption(join(self._words), bare(join(self._committed)), text_stability(chances))
 
 
-def continuation(said: Sequence[str], heard: Sequence[str]) -> int:
-    """How many words of `heard` cover `said`: the prefix with the smallest edit distance to it.
-
-    Of equally good prefixes one that ends with the same word wins, then the one nearest in length to `said`.
-    """
+def prefix_distances(said: Sequence[str], heard: Sequence[str]) -> list[int]:
+    """Edit distance in words between `said` and each prefix of `heard`, from the empty one on."""
     row = list(range(len(heard) + 1))
     for position, word in enumerate(said, start=1):
         diagonal, row[0] = row[0], position
         for column, other in enumerate(heard, start=1):
             best = min(diagonal + (word != other), row[column] + 1, row[column - 1] + 1)
             diagonal, row[column] = row[column], best
+    return row
+
+
+def continuation(said: Sequence[str], heard: Sequence[str]) -> int:
+    """How many words of `heard` cover `said`: the prefix with the smallest edit distance to it.
+
+    Of equally good prefixes one that ends with the same word wins, then the one nearest in length to `said`.
+    """
+    row = prefix_distances(said, heard)
 
     def rank(length: int) -> tuple[int, bool, int]:
         same_end = bool(said) and length > 0 and heard[length - 1] == said[-1]

@@ -38,6 +38,12 @@ def join(words: Iterable[str]) -> str:
     return text.rstrip()
 
 
+def pieces(text: str) -> list[str]:
+    """The words of a text, to compare it: what stands between spaces, and each sign of unspaced scripts."""
+    spread = "".join(f" {sign} " if unspaced(sign) else sign for sign in text)
+    return [word for word in spread.split() if key(word)]
+
+
 def bare(text: str) -> str:
     """`text` without the punctuation and spaces at its end."""
     end = len(text)
