@@ -1,91 +1,31 @@
-"""A server in Amazon's place, and transcribers that talk to it."""
+"""A server in Amazon's place."""
 
-import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
-from tests.amazon.server import REGION, TranscribeServer, make_certificate, serving
-from tests.amazon.sigv4 import Account
-from transcription_svc.audio import FRAME_SAMPLES, Samples
-from transcription_svc.engines.amazon.client import AmazonConnector
-from transcription_svc.engines.amazon.credentials import Keys
-from transcription_svc.engines.amazon.faults import Backoff
-from transcription_svc.engines.amazon.locales import parse_locales
-from transcription_svc.engines.amazon.recognition import Times
-from transcription_svc.engines.amazon.transcriber import AmazonTranscriber
-from transcription_svc.engines.base import Recognition, SegmentResult
-
-FAST = Times(catch_up=100.0, partial_gap_s=0.0)
-SOON = Backoff(base_s=0.01, cap_s=0.02)
-
-
-class FixedKeys:
-    """The same credentials always."""
-
-    def __init__(self, account: Account | None = None) -> None:
-        self.account = account or Account()
-
-    async def keys(self) -> Keys:
-        """The credentials."""
-        return Keys(self.account.access_key_id, self.account.secret_access_key, self.account.session_token)
+if TYPE_CHECKING:
+    from tests.amazon.server import TranscribeServer
 
 
 @pytest.fixture(scope="session")
 def transcribe_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for localhost, made for this run."""
+    from tests.amazon.server import make_certificate
+
     return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture
 async def transcribe_server(
     transcribe_certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[TranscribeServer]:
+) -> AsyncIterator["TranscribeServer"]:
     """A server that the network library trusts."""
+    from tests.amazon.server import serving
+
     monkeypatch.setenv("SSL_CERT_FILE", str(transcribe_certificate))
     async with serving(transcribe_certificate) as server:
         yield server
         assert not server.failures
-    gc.collect()
-
-
-def amazon(
-    server: TranscribeServer,
-    *,
-    times: Times = FAST,
-    backoff: Backoff = SOON,
-    account: Account | None = None,
-    clock: Callable[[], float] | None = None,
-) -> AmazonTranscriber:
-    """A transcriber that takes the server for Amazon."""
-    connector = AmazonConnector(REGION, FixedKeys(account), server.url)
-    locales = parse_locales("")
-    if clock is None:
-        return AmazonTranscriber(connector, locales=locales, times=times, backoff=backoff)
-    return AmazonTranscriber(connector, locales=locales, times=times, backoff=backoff, clock=clock)
-
-
-async def feed(recognition: Recognition, samples: Samples, *, frames: int = 4) -> None:
-    """Feed samples in pieces of 128 ms, or so many frames; what is not zero is speech."""
-    padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
-    speech = (np.abs(padded.reshape(-1, FRAME_SAMPLES)).max(axis=1) > 0).astype(np.float32)
-    for start in range(0, len(speech), frames):
-        piece = padded[start * FRAME_SAMPLES : (start + frames) * FRAME_SAMPLES]
-        await recognition.feed(piece, speech[start : start + frames])
-
-
-def pause(seconds: float) -> Samples:
-    """Silence."""
-    return np.zeros(int(seconds * 16_000), np.float32)
-
-
-async def everything(recognition: Recognition) -> list[SegmentResult]:
-    """All results up to the end."""
-    return [result async for result in recognition.results()]
-
-
-def spoken_words(results: list[SegmentResult]) -> list[str]:
-    """The words of all finals, without their full stops."""
-    return [word.strip(".") for result in results if result.is_final for word in result.text.split()]

@@ -156,6 +156,7 @@ class Call:
     def changed(self) -> None:
         """Something came, or the client has left."""
         self._changed.set()
+        self._peer.server.changed()
 
 
 Script: TypeAlias = Callable[[Call], Awaitable[None]]
@@ -174,8 +175,25 @@ class TranscribeServer:
         """What went wrong in scripts."""
         self.url = ""
         self.connections = 0
-        self.open_connections = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self.peers: set[_Peer] = set()
+        self._changed = asyncio.Event()
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that are open now."""
+        return len(self.peers)
+
+    async def until(self, condition: Callable[[], bool], *, patience_s: float = 10.0) -> None:
+        """Wait for something that calls and connections do."""
+        async with asyncio.timeout(patience_s):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def changed(self) -> None:
+        """Something came, or a client has come or left."""
+        self._changed.set()
 
     def script(self) -> Script:
         """The one for the next call."""
@@ -184,6 +202,7 @@ class TranscribeServer:
     def play(self, call: Call) -> None:
         """Play the next script to a call."""
         self.calls.append(call)
+        self.changed()
         task = asyncio.create_task(self._play(self.script(), call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -198,7 +217,10 @@ class TranscribeServer:
             call.disconnect()
 
     async def aclose(self) -> None:
-        """Stop all scripts."""
+        """Stop all scripts and cut all connections."""
+        for peer in list(self.peers):
+            peer.abort()
+        await self.until(lambda: not self.peers)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -209,7 +231,7 @@ class _Peer(asyncio.Protocol):
     """One TCP connection."""
 
     def __init__(self, server: TranscribeServer) -> None:
-        self._server = server
+        self.server = server
         self._http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
         self._calls: dict[int, Call] = {}
         self._waiting: dict[int, list[tuple[bytes, bool]]] = {}
@@ -218,13 +240,14 @@ class _Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._server.connections += 1
-        self._server.open_connections += 1
+        self.server.connections += 1
+        self.server.peers.add(self)
         self._http.initiate_connection()
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server.open_connections -= 1
+        self.server.peers.discard(self)
+        self.server.changed()
         for call in self._calls.values():
             call.left = True
             call.changed()
@@ -281,13 +304,13 @@ class _Peer(asyncio.Protocol):
         self._calls[event.stream_id] = call
         try:
             call.verifier = sigv4.check_request(
-                found[":method"], found[":path"], headers, accounts=self._server.accounts, region=REGION
+                found[":method"], found[":path"], headers, accounts=self.server.accounts, region=REGION
             )
         except sigv4.BadSignature as error:
-            self._server.rejected.append(str(error))
+            self.server.rejected.append(str(error))
             call.refuse(403, error.code, str(error))
             return
-        self._server.play(call)
+        self.server.play(call)
 
     def _hear(self, stream_id: int, data: bytes) -> None:
         call = self._calls[stream_id]
@@ -299,7 +322,7 @@ class _Peer(asyncio.Protocol):
                 call.verifier.check(frame)
                 call.take(frame.payload)
         except (sigv4.BadSignature, eventstream.BadFrame) as error:
-            self._server.rejected.append(str(error))
+            self.server.rejected.append(str(error))
             call.verifier = None
             call.exception("BadRequestException", str(error))
             call.left = True
@@ -357,5 +380,5 @@ async def serving(certificate: Path, *accounts: Account) -> AsyncIterator[Transc
     try:
         yield server
     finally:
-        await server.aclose()
         listening.close()
+        await server.aclose()

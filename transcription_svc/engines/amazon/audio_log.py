@@ -39,8 +39,8 @@ class AudioLog:
         self.voiced_end = 0
         """Position after the last speech."""
 
-    def append(self, samples: Samples, speech: Samples) -> bool:
-        """Add whole frames; returns whether there is speech in them."""
+    def append(self, samples: Samples, speech: Samples) -> None:
+        """Add whole frames with the probability of speech in each."""
         voiced = False
         for probability in speech:
             self._likely = self._likely + 1 if probability >= _SPEECH else 0
@@ -50,7 +50,10 @@ class AudioLog:
         self.end += len(speech) * FRAME_SAMPLES
         if voiced:
             self.voiced_end = self.end
-        return voiced
+
+    def has_speech(self, start: int, end: int) -> bool:
+        """Whether there is speech between two positions."""
+        return any(piece.voiced and piece.start < end and piece.end > start for piece in self._pieces)
 
     def speech_after(self, position: int) -> int | None:
         """Where to begin in order to hear the first speech after a position; None when there is none."""

@@ -39,8 +39,10 @@ if TYPE_CHECKING:
 
 NAP_S: Final = 0.005
 """How long all idle streams of a process together keep a thread of the network library asleep."""
-MAX_QUEUED_BYTES: Final = 20 * 2 * SAMPLE_RATE_HZ
-"""Audio that waits for the network, 20 s; a connection that takes less is broken."""
+MAX_QUEUED_BYTES: Final = 2 * 2 * SAMPLE_RATE_HZ
+"""Audio that waits for the network at most, 2 s; more waits with who sends it."""
+STUCK_S: Final = 5.0
+"""A connection that takes no audio for so long is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,12 @@ class RestingBody(BufferableByteStream):
         super().__init__()  # type: ignore[no-untyped-call]
         self._rest = rest
         self._written = threading.Event()
-        self.queued = 0
-        """Bytes written and not read yet."""
         self._lock = threading.Lock()
+        self._queued = 0
+        self._loop = asyncio.get_running_loop()
+        self._room: asyncio.Event | None = None
+        self.ended = False
+        """Whether no more bytes come."""
 
     def read(self, size: int | None = -1) -> bytes:
         """Bytes that were written. Raises: BlockingIOError when there are none."""
@@ -118,16 +123,34 @@ class RestingBody(BufferableByteStream):
         self._written.clear()
         data = super().read(-1 if size is None else size) or b""
         with self._lock:
-            self.queued -= len(data)
-            if self.queued or self.ended:
+            self._queued -= len(data)
+            if self._queued or self.ended:
                 self._written.set()
+            if self._room is not None and self._queued <= MAX_QUEUED_BYTES:
+                self._loop.call_soon_threadsafe(self._room.set)
+                self._room = None
         return data
+
+    async def room(self) -> None:
+        """Wait until less than MAX_QUEUED_BYTES wait. Raises: BrokenConnection after STUCK_S."""
+        with self._lock:
+            if self._queued <= MAX_QUEUED_BYTES:
+                return
+            room = self._room = asyncio.Event()
+        try:
+            async with asyncio.timeout(STUCK_S):
+                await room.wait()
+        except TimeoutError as error:
+            raise BrokenConnection("the connection takes no audio") from error
+        finally:
+            with self._lock:
+                self._room = None
 
     def write(self, b: "ReadableBuffer") -> int:
         """Queue bytes."""
         written = super().write(b)
         with self._lock:
-            self.queued += written
+            self._queued += written
         self._written.set()
         return written
 
@@ -142,8 +165,6 @@ class RestingBody(BufferableByteStream):
         super().close()  # type: ignore[no-untyped-call]
         self.ended = True
         self._written.set()
-
-    ended = False
 
 
 class _Serializer(TranscribeStreamingSerializer):
@@ -201,8 +222,7 @@ class AmazonConnection:
 
     async def send(self, pcm: bytes) -> None:
         """Queue audio."""
-        if self.body.queued > MAX_QUEUED_BYTES:
-            raise BrokenConnection("the connection takes no audio")
+        await self.body.room()
         await self.stream.input_stream.send_audio_event(audio_chunk=pcm)
 
     async def end(self) -> None:
@@ -232,6 +252,13 @@ class AmazonConnection:
 
     def close(self) -> None:
         """Give the connection up."""
+        response = self.stream.output_stream._raw_stream
+        with response._chunk_lock:
+            # the library trips over those that nobody waits for any more
+            waiting, response._chunk_futures = response._chunk_futures, []
+        for future in waiting:
+            if future.set_running_or_notify_cancel():
+                future.set_result(b"")
         self._close()
 
 

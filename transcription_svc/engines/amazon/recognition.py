@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _FINALS = 64
 _SEND = SAMPLE_RATE_HZ // 5
 """Samples of one message at most, 200 ms; Amazon takes 50 to 200 ms."""
+_DOUBTFUL = 2 * SAMPLE_RATE_HZ
+"""Speech without an answer before the end, about which Amazon is asked a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class AmazonRecognition:
         self._sent = 0
         self._fed_at = clock()
         self._unanswered = 0
+        self._doubted: int | None = None
         self._retries = 0
         self._fault: Fault | None = None
         self._finished = False
@@ -99,8 +102,7 @@ class AmazonRecognition:
         if self._task.done():
             self._task.result()
             return
-        if self._audio.append(samples, speech):
-            self._unanswered += len(samples)
+        self._audio.append(samples, speech)
         self._fed_at = self._clock()
         self._outbox.put(self._segments.overdue(self._audio.end))
         self._heard.set()
@@ -215,11 +217,17 @@ class AmazonRecognition:
 
     async def _last_words(self, receiving: "asyncio.Task[None]") -> None:
         """Take what comes after the end was sent; what is open then ends as it is known."""
+        begin = self._pending()
         try:
             async with asyncio.timeout(self._times.end_s):
                 await asyncio.shield(receiving)
         except TimeoutError:
             log.warning("transcription did not answer the end")
+        else:
+            if self._unanswered > _DOUBTFUL and begin != self._doubted:
+                # it had ended its answer long before, which the library does not tell; or it was no speech
+                self._doubted = begin
+                raise BrokenConnection("the end came without an answer to speech")
         self._outbox.put(self._segments.finish())
         # all that was sent has had its chance
         self._segments.settled = max(self._segments.settled, self._sent)
@@ -258,6 +266,8 @@ class AmazonRecognition:
         await connection.send(pcm)
         samples = len(pcm) // 2
         clock.sent(samples)
+        if self._audio.has_speech(self._sent, self._sent + samples):
+            self._unanswered += samples
         self._sent += samples
         self._room.set()
         self._forget()
