@@ -131,7 +131,7 @@ FIELDS: Final = {
     "ServerMessage.timestamp": "When the server made the message, ms since the Unix epoch.",
     "timing": "Where the time went.",
     "token": "The speaker's JWT, for clients that cannot set a header.",
-    "RefreshConnection.token": "Not needed, since the resume token says enough; one that is there must be good.",
+    "RefreshConnection.token": "Not needed: the resume token says enough. One that is there must be good.",
     "traceparent": "W3C trace context; continues the client's trace.",
     "transcribed": "The final transcript reached the session's owner.",
     "transcript": "What the voice says.",

@@ -315,10 +315,14 @@ class Connection:
                 connection_id=self.connection_id,
                 outlet=self.outlet,
             )
-        else:
+            return
+        try:
             self._role = await Listener.take_over(
                 self._desk, message, taken, connection_id=self.connection_id, outlet=self.outlet
             )
+        except BabelcastError:
+            await self._disconnect()
+            raise
 
     async def _give_up_role(self) -> None:
         if self._role is not None:

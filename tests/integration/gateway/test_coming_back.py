@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from babelcast.auth.local_issuer import LocalIssuer
-from babelcast.errors import CapacityExhausted
+from babelcast.errors import CapacityExhausted, ServiceUnavailable
 from session_svc.config import SessionConfig
 from tests.integration.gateway.client import CHUNK, Client, Message
 from tests.integration.gateway.stage import Stage, Talk, eventually, staged
@@ -372,3 +372,28 @@ async def test_a_change_between_being_read_and_being_entered(
     found = stage.room(talk)
     assert found is not room
     assert dict(found.session.audience.languages) == {"fr": 1}
+
+
+async def test_a_seat_that_cannot_be_served_is_given_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the bus does not answer, who joins or comes back is told so, and does not count as a listener."""
+    talk = await stage.talk()
+    listener = await stage.client()
+    join: Message = {"action": "joinSession", "sessionId": talk.session_id, "targetLanguage": "es"}
+    joined = await listener.ask("sessionJoined", **join)
+
+    async def away(*_: object, **__: object) -> None:
+        raise ServiceUnavailable("The bus is away.")
+
+    back, new = await stage.client(), await stage.client()
+    with monkeypatch.context() as patched:
+        patched.setattr(stage.desk.hub, "attach", away)
+        refused = await back.refused(**refresh(talk, joined["resumeToken"]))
+        assert refused["code"] == "SERVICE_UNAVAILABLE"
+        assert (await new.refused(**join))["code"] == "SERVICE_UNAVAILABLE"
+    room = stage.room(talk)
+    await eventually(lambda: room.session.audience.listener_count == 0)
+    for client in (back, new):
+        await client.ask("sessionJoined", **join)
+    await eventually(lambda: room.session.audience.listener_count == 2)
