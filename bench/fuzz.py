@@ -411,6 +411,7 @@ async def fuzz(directory: Path, issuer: LocalIssuer, *, seconds: float, seed: in
         speaker_grace_seconds=0.3,
         resume_window_seconds=RESUME_S,
         session_ended_seconds=1.0,
+        max_concurrent_streams_per_speaker=0,  # all speakers have one token
     )
     async with watched(report), staged(directory, issuer, gateway=gateway, record=record) as stage:
         clock = asyncio.create_task(_tick(stage), name="clock")

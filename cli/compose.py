@@ -77,13 +77,13 @@ class Babelcast:
             translation_port = await translation.start()
             watch.done("translation and voices")
 
+            configured = trust(load(AuthConfig, environ))
+            issuer = None if configured else LocalIssuer.open(place.data_dir)
             record = await SessionServer.start(
-                dataclasses.replace(load(SessionConfig, environ), session_bind=ANY_PORT, data_dir=data_dir),
+                record_config(environ, data_dir=data_dir, own_issuer=issuer is not None),
                 connections_lost=True,
             )
             stack.push_async_callback(record.aclose)
-            configured = trust(load(AuthConfig, environ))
-            issuer = None if configured else LocalIssuer.open(place.data_dir)
             gateway_config = dataclasses.replace(
                 load(GatewayConfig, environ),
                 host=place.host,
@@ -108,6 +108,18 @@ class Babelcast:
     async def aclose(self) -> None:
         """Drain and stop everything."""
         await self._resources.aclose()
+
+
+def record_config(environ: Mapping[str, str], *, data_dir: str, own_issuer: bool) -> SessionConfig:
+    """The record's configuration. Tokens of the own issuer mostly have one subject, whoever speaks with them,
+    so with it a speaker may have any number of sessions unless the environment says how many.
+
+    Raises: ConfigError.
+    """
+    config = dataclasses.replace(load(SessionConfig, environ), session_bind=ANY_PORT, data_dir=data_dir)
+    if own_issuer and not environ.get("MAX_CONCURRENT_STREAMS_PER_SPEAKER"):
+        return dataclasses.replace(config, max_concurrent_streams_per_speaker=0)
+    return config
 
 
 class _Stopwatch:

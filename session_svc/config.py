@@ -12,6 +12,8 @@ from session_svc.quotas import Quota
 
 _MS_PER_MINUTE = 60_000
 _MS_PER_HOUR = 3_600_000
+MOST_STREAMS = 50
+"""As many sessions of a speaker as one transaction of any store can look at."""
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -44,6 +46,9 @@ class SessionConfig:
     grpc_reflection: bool = setting(default=False, description="whether gRPC reflection is on")
     drain_seconds: Seconds = setting(20, "Longest time to let sentences finish when stopping, s.")
     max_listeners_per_session: Positive = setting(500, "seats of a session")
+    max_concurrent_streams_per_speaker: Annotated[int, Meta(ge=0, le=MOST_STREAMS)] = setting(
+        1, "sessions a speaker, that is a token's subject, may have at once; 0: any number"
+    )
     rate_limit_sessions_per_hour: Positive = setting(50, "sessions a speaker may create per hour")
     rate_limit_listener_joins_per_min: Positive = setting(600, "joins per minute from one address")
     session_max_duration_hours: Annotated[float, Meta(gt=0)] = setting(
@@ -67,6 +72,7 @@ class Policy:
     """The limits as the rules use them; times in ms."""
 
     max_listeners: int
+    max_streams: int
     creates: Quota
     joins: Quota
     max_duration_ms: int
@@ -80,6 +86,7 @@ def policy(config: SessionConfig) -> Policy:
     """The limits of a configuration."""
     return Policy(
         max_listeners=config.max_listeners_per_session,
+        max_streams=config.max_concurrent_streams_per_speaker,
         creates=Quota(config.rate_limit_sessions_per_hour, _MS_PER_HOUR),
         joins=Quota(config.rate_limit_listener_joins_per_min, _MS_PER_MINUTE),
         max_duration_ms=round(config.session_max_duration_hours * _MS_PER_HOUR),

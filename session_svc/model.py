@@ -101,6 +101,10 @@ class Audience:
         """All listeners."""
         return sum(self.languages.values())
 
+    def with_one_more(self, language: str) -> "Audience":
+        """The audience once somebody has joined it."""
+        return Audience({**self.languages, language: self.languages.get(language, 0) + 1})
+
 
 @dataclass(frozen=True, slots=True)
 class Session:

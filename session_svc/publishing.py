@@ -6,8 +6,7 @@ from typing import TypeVar
 
 from session_svc.events import Ended, Event, Hub
 from session_svc.model import Controls, Role, Seat, Session, Snapshot
-from session_svc.quotas import Quota, Verdict
-from session_svc.store.base import Change, Handover, Lapses, Page, SessionStore, Swept
+from session_svc.store.base import Change, Charge, Handover, Lapses, Page, SessionStore, Swept
 
 ResultT = TypeVar("ResultT")
 
@@ -24,9 +23,11 @@ class PublishingStore:
         self._hub = hub
         self._changes: set[asyncio.Task[object]] = set()
 
-    async def create(self, session: Session, speaker: Seat, *, now_ms: int) -> None:
+    async def create(
+        self, session: Session, speaker: Seat, *, charge: Charge | None = None, at_most: int = 0, now_ms: int
+    ) -> None:
         """See SessionStore; nobody watches for a session that is new."""
-        await self._store.create(session, speaker, now_ms=now_ms)
+        await self._store.create(session, speaker, charge=charge, at_most=at_most, now_ms=now_ms)
 
     async def find(self, session_id: str) -> Snapshot | None:
         """See SessionStore."""
@@ -39,10 +40,6 @@ class PublishingStore:
     async def rotate(self, connection_id: str, token_hash: bytes, *, now_ms: int) -> Snapshot:
         """See SessionStore."""
         return await self._store.rotate(connection_id, token_hash, now_ms=now_ms)
-
-    async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:
-        """See SessionStore."""
-        return await self._store.take(key, quota, now_ms=now_ms)
 
     async def live_page(self, cursor: str, *, limit: int, now_ms: int) -> Page:
         """See SessionStore."""
@@ -66,11 +63,11 @@ class PublishingStore:
             grace_until_ms=grace_until_ms, resumable_until_ms=resumable_until_ms, now_ms=now_ms
         )
 
-    async def join(self, seat: Seat, *, capacity: int, now_ms: int) -> Snapshot:
+    async def join(self, seat: Seat, *, capacity: int, charge: Charge | None = None, now_ms: int) -> Snapshot:
         """See SessionStore; publishes the audience."""
 
         async def change() -> Snapshot:
-            snapshot = await self._store.join(seat, capacity=capacity, now_ms=now_ms)
+            snapshot = await self._store.join(seat, capacity=capacity, charge=charge, now_ms=now_ms)
             self._publish_audience(snapshot)
             return snapshot
 

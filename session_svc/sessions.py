@@ -6,15 +6,15 @@ and say why (`roles.py` has the table).
 
 import hashlib
 import hmac
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from babelcast import languages, telemetry
+from babelcast import languages
 from babelcast.errors import (
     Conflict,
     InvalidParameter,
+    MaxSessionsExceeded,
     MissingParameter,
     RateLimitExceeded,
     ServiceUnavailable,
@@ -36,11 +36,19 @@ from session_svc.model import (
     Settings,
     Snapshot,
 )
-from session_svc.quotas import Quota
 from session_svc.reasons import Reasons
 from session_svc.roles import Action, Standing
 from session_svc.settings import checked
-from session_svc.store.base import CodeTaken, Handover, Page, Refused, SessionStore, StoreUnavailable
+from session_svc.store.base import (
+    Charge,
+    CodeTaken,
+    Handover,
+    Page,
+    Refused,
+    SessionStore,
+    SpeakerBusy,
+    UsedUp,
+)
 from session_svc.tokens import RandomBytes
 
 MAX_ID_CHARS = 128
@@ -51,8 +59,9 @@ CODE_ATTEMPTS = 20
 # a connection may outlive its nominal time a little before its seat is taken for abandoned
 SEAT_SLACK_MS = 300_000
 SPEAKER_HASH_CHARS = 16
-
-log = logging.getLogger(__name__)
+MS_PER_S = 1000
+CREATES = "new sessions"
+JOINS = "joins from this address"
 
 NowMs: TypeAlias = Callable[[], int]
 """The wall clock: ms since the Unix epoch."""
@@ -120,7 +129,7 @@ class Sessions:
         A request is repeated when speaker, connection and a non-empty `request_id` are the same.
 
         Raises: InvalidLanguage, InvalidParameter, MissingParameter, Conflict, RateLimitExceeded,
-        ServiceUnavailable.
+        MaxSessionsExceeded, ServiceUnavailable.
         """
         settings = checked(settings)
         _check_word("requestId", request_id)
@@ -128,10 +137,7 @@ class Sessions:
         _check_id("connectionId", connection_id)
         await self._check_gateway(gateway_id)
         now_ms = self._now_ms()
-        before = await self._created_before(request_id, speaker_id, connection_id, now_ms)
-        if before is not None:
-            return before
-        await self._charge(f"create:{speaker_id}", "new sessions", self._policy.creates, now_ms)
+        charge: Charge | None = Charge(f"create:{speaker_id}", CREATES, self._policy.creates)
         for _ in range(CODE_ATTEMPTS):
             code = ids.draw(self._words, self._chance.below)
             expires_at_ms = now_ms + self._policy.max_duration_ms
@@ -149,9 +155,19 @@ class Sessions:
                 code, Role.SPEAKER, connection_id, now_ms, request_id=request_id, gateway_id=gateway_id
             )
             try:
-                await self._store.create(session, seat, now_ms=now_ms)
+                await self._store.create(
+                    session, seat, charge=charge, at_most=self._policy.max_streams, now_ms=now_ms
+                )
             except CodeTaken:
+                charge = None  # it was made
                 continue
+            except UsedUp as used_up:
+                raise _too_many(CREATES, used_up) from None
+            except SpeakerBusy as busy:
+                raise MaxSessionsExceeded(
+                    limit=self._policy.max_streams,
+                    retry_after_s=max(0, busy.free_ms - now_ms) / MS_PER_S,
+                ) from None
             except Refused:
                 before = await self._created_before(request_id, speaker_id, connection_id, now_ms)
                 if before is not None:
@@ -190,18 +206,18 @@ class Sessions:
             )
             if resumed is not None:
                 return resumed
-        before = await self._joined_before(code, connection_id, language, now_ms)
-        if before is not None:
-            return before
+        charge = None
         if client_address:
-            await self._charge(
-                f"join:{self._hashed(client_address)}", "joins from this address", self._policy.joins, now_ms
-            )
+            charge = Charge(f"join:{self._hashed(client_address)}", JOINS, self._policy.joins)
         seat, token = self._seat(
             code, Role.LISTENER, connection_id, now_ms, language=language, gateway_id=gateway_id
         )
         try:
-            snapshot = await self._store.join(seat, capacity=self._policy.max_listeners, now_ms=now_ms)
+            snapshot = await self._store.join(
+                seat, capacity=self._policy.max_listeners, charge=charge, now_ms=now_ms
+            )
+        except UsedUp as used_up:
+            raise _too_many(JOINS, used_up) from None
         except Refused:
             before = await self._joined_before(code, connection_id, language, now_ms)
             if before is not None:
@@ -473,16 +489,9 @@ class Sessions:
         _check_word("gatewayId", gateway_id)
         await self.leases.require(gateway_id)
 
-    async def _charge(self, key: str, what: str, quota: Quota, now_ms: int) -> None:
-        try:
-            verdict = await self._store.take(key, quota, now_ms=now_ms)
-        except StoreUnavailable:
-            # A limiter that is down keeps nobody out.
-            telemetry.RATE_LIMITS_SKIPPED.add(1, {telemetry.LIMIT: what})
-            log.warning("a rate limit could not be asked for", extra={"limit": what})
-            return
-        if not verdict.granted:
-            raise RateLimitExceeded(what, retry_after_s=verdict.retry_after_s)
+
+def _too_many(what: str, used_up: UsedUp) -> RateLimitExceeded:
+    return RateLimitExceeded(what, retry_after_s=used_up.retry_after_s)
 
 
 def _check_id(parameter: str, value: str) -> None:

@@ -2,8 +2,12 @@
 
 StoreError
 ├── CodeTaken         another session has this code
-├── Refused           a condition of the operation did not hold; nothing was changed
+├── SpeakerBusy       the speaker has as many sessions as allowed
+├── UsedUp            the quota that pays for the operation has nothing left
+├── Refused           a condition of the operation did not hold
 └── StoreUnavailable  the store cannot answer now; whether a change was made is not known
+
+After all but the last nothing was changed, except that a charge may have been made (`Charge`).
 
 An operation that is Refused does not say why, since not every store can tell: `sessions.py` reads what there
 is and names the reason. No caller ever writes back what it has read. "Live" below means a session that is not
@@ -15,7 +19,7 @@ from typing import Protocol
 
 from babelcast.errors import ServiceUnavailable
 from session_svc.model import Controls, Role, Seat, Session, Snapshot
-from session_svc.quotas import Quota, Verdict
+from session_svc.quotas import Quota
 
 
 class StoreError(Exception):
@@ -24,6 +28,22 @@ class StoreError(Exception):
 
 class CodeTaken(StoreError):
     """The session id is in use, or was until recently."""
+
+
+class SpeakerBusy(StoreError):
+    """The speaker has as many live sessions as allowed; by their times a place is free at `free_ms`."""
+
+    def __init__(self, free_ms: int) -> None:
+        super().__init__(free_ms)
+        self.free_ms = free_ms
+
+
+class UsedUp(StoreError):
+    """A quota has nothing left; it has again in `retry_after_s`."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
 
 
 class Refused(StoreError):
@@ -38,6 +58,19 @@ class StoreUnavailable(StoreError, ServiceUnavailable):
 
     def __init__(self, message: str = "The record of sessions cannot be used right now.") -> None:
         super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One unit of the quota under `key`: the price of a seat. `what` names the quota for people.
+
+    Whoever has a seat that counts is not charged; everybody else is, whatever becomes of the operation. While
+    quotas cannot be asked for, nobody is charged, which is counted and logged.
+    """
+
+    key: str
+    what: str
+    quota: Quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +125,13 @@ class Page:
 class SessionStore(Protocol):
     """Every method may raise StoreUnavailable."""
 
-    async def create(self, session: Session, speaker: Seat, *, now_ms: int) -> None:
-        """Add a session and its speaker's seat.
+    async def create(
+        self, session: Session, speaker: Seat, *, charge: Charge | None = None, at_most: int = 0, now_ms: int
+    ) -> None:
+        """Add a session and its speaker's seat. The speaker may have `at_most` live sessions; 0: any number.
 
-        Raises: CodeTaken; Refused when the connection has a seat that counts.
+        Raises, and looks in this order: Refused when the connection has a seat that counts; UsedUp;
+        SpeakerBusy; CodeTaken.
         """
         ...
 
@@ -107,11 +143,11 @@ class SessionStore(Protocol):
         """The connection's seat, whether or not it counts."""
         ...
 
-    async def join(self, seat: Seat, *, capacity: int, now_ms: int) -> Snapshot:
+    async def join(self, seat: Seat, *, capacity: int, charge: Charge | None = None, now_ms: int) -> Snapshot:
         """Add a listener.
 
-        Raises: Refused when the session is not live or has `capacity` listeners, or the connection has a seat
-        that counts.
+        Raises: Refused when the connection has a seat that counts; UsedUp; Refused when the session is not
+        live or has `capacity` listeners.
         """
         ...
 
@@ -201,10 +237,6 @@ class SessionStore(Protocol):
 
     async def connections_of(self, gateway_id: str) -> tuple[str, ...]:
         """The connections that depend on that lease and are present; some may be gone by now."""
-        ...
-
-    async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:
-        """Use one unit of a quota if there is one."""
         ...
 
     async def aclose(self) -> None:

@@ -51,6 +51,9 @@ VERSIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX leases_by_time ON leases (lapsed, until_ms);
     """,
+    """
+    CREATE INDEX sessions_by_speaker ON sessions (speaker_id, ends_at_ms) WHERE ended = 0;
+    """,
 )
 
 

@@ -1,36 +1,20 @@
 """The record in one SQLite file: conditions are checked in the transaction that acts on them."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self, TypeVar
 
-import msgspec
-
-from session_svc import quotas
-from session_svc.model import (
-    Audience,
-    Broadcast,
-    Controls,
-    EndReason,
-    Life,
-    Role,
-    Seat,
-    Session,
-    Settings,
-    Snapshot,
-)
-from session_svc.quotas import Quota, Verdict
-from session_svc.store.base import Change, CodeTaken, Handover, Lapses, Page, Refused, Swept
+from session_svc.model import Controls, EndReason, Life, Role, Seat, Session, Snapshot
+from session_svc.store import statements
+from session_svc.store.base import Change, Charge, Handover, Lapses, Page, Refused, StoreError, Swept
 from session_svc.store.committer import Committer
 from session_svc.store.schema import migrate
 
-_Row: TypeAlias = sqlite3.Row
 _US_PER_MS = 1000
 _LAPSED_KEPT_MS = 86_400_000
 
-_SESSION = "SELECT * FROM sessions WHERE session_id = ?"
-_SEAT = "SELECT * FROM seats WHERE connection_id = ?"
-_LISTENERS = "role = 'listener' AND present"
+ResultT = TypeVar("ResultT")
 
 
 class SqliteStore:
@@ -49,58 +33,60 @@ class SqliteStore:
         await committer.start()
         return cls(committer)
 
-    async def create(self, session: Session, speaker: Seat, *, now_ms: int) -> None:
+    async def create(
+        self, session: Session, speaker: Seat, *, charge: Charge | None = None, at_most: int = 0, now_ms: int
+    ) -> None:
         """See SessionStore."""
 
-        def work(db: sqlite3.Connection) -> None:
-            if db.execute(_SESSION, (session.session_id,)).fetchone() is not None:
-                raise CodeTaken
-            _require_no_seat(db, speaker.connection_id, now_ms)
-            _insert_session(db, session)
-            _insert_seat(db, speaker)
+        def add(db: sqlite3.Connection) -> None:
+            if at_most:
+                statements.require_free_speaker(db, session.speaker_id, at_most, now_ms)
+            statements.require_free_code(db, session.session_id)
+            statements.insert_session(db, session)
+            statements.insert_seat(db, speaker)
 
-        await self._committer.run(work)
+        await self._admit(speaker.connection_id, charge, add, now_ms=now_ms)
 
     async def find(self, session_id: str) -> Snapshot | None:
         """See SessionStore."""
 
         def work(db: sqlite3.Connection) -> Snapshot | None:
-            session = _find(db, session_id)
-            return None if session is None else _snapshot(db, session)
+            session = statements.find_session(db, session_id)
+            return None if session is None else statements.snapshot_of(db, session)
 
         return await self._committer.run(work)
 
     async def seat(self, connection_id: str) -> Seat | None:
         """See SessionStore."""
-        return await self._committer.run(lambda db: _seat(db, connection_id))
+        return await self._committer.run(lambda db: statements.find_seat(db, connection_id))
 
-    async def join(self, seat: Seat, *, capacity: int, now_ms: int) -> Snapshot:
+    async def join(self, seat: Seat, *, capacity: int, charge: Charge | None = None, now_ms: int) -> Snapshot:
         """See SessionStore."""
 
-        def work(db: sqlite3.Connection) -> Snapshot:
-            session = _require_live(db, seat.session_id, now_ms)
-            _require_no_seat(db, seat.connection_id, now_ms)
-            _require_room(db, seat.session_id, capacity)
-            _insert_seat(db, seat)
-            return _snapshot(db, session)
+        def add(db: sqlite3.Connection) -> Snapshot:
+            session = statements.require_live(db, seat.session_id, now_ms)
+            before = statements.require_room(db, seat.session_id, capacity)
+            statements.insert_seat(db, seat)
+            return Snapshot(session, before.with_one_more(seat.target_language))
 
-        return await self._committer.run(work)
+        return await self._admit(seat.connection_id, charge, add, now_ms=now_ms)
 
     async def hand_over(self, handover: Handover, *, now_ms: int) -> Change:
         """See SessionStore."""
 
         def work(db: sqlite3.Connection) -> Change:
             seat = handover.seat
-            old = _seat(db, handover.old_connection_id)
-            if old is None or old.token_hash != handover.expected_hash or not _resumable(old, seat, now_ms):
+            old = statements.find_seat(db, handover.old_connection_id)
+            if old is None or old.token_hash != handover.expected_hash:
                 raise Refused
-            session = _require_live(db, old.session_id, now_ms)
+            statements.require_resumable(old, seat, now_ms)
+            session = statements.require_live(db, old.session_id, now_ms)
             if old.present or old.connection_id != seat.connection_id:
-                _require_no_seat(db, seat.connection_id, now_ms)
+                statements.require_no_seat(db, seat.connection_id, now_ms)
             if seat.role is Role.LISTENER and not old.present:
-                _require_room(db, old.session_id, handover.capacity)
+                statements.require_room(db, old.session_id, handover.capacity)
             db.execute("DELETE FROM seats WHERE connection_id = ?", (old.connection_id,))
-            _insert_seat(db, seat)
+            statements.insert_seat(db, seat)
             if seat.role is Role.SPEAKER:
                 db.execute(
                     "UPDATE sessions SET speaker_connection_id = ?1, expires_at_ms = ?2, ends_at_ms = ?2,"
@@ -110,7 +96,9 @@ class SqliteStore:
             changed = seat.role is Role.LISTENER and (
                 not old.present or old.target_language != seat.target_language
             )
-            return Change(_snapshot(db, _require_live(db, session.session_id, now_ms)), changed)
+            return Change(
+                statements.snapshot_of(db, statements.require_live(db, session.session_id, now_ms)), changed
+            )
 
         return await self._committer.run(work)
 
@@ -118,9 +106,9 @@ class SqliteStore:
         """See SessionStore."""
 
         def work(db: sqlite3.Connection) -> Snapshot:
-            _, session = _require_seat(db, connection_id, now_ms)
+            _, session = statements.require_seat(db, connection_id, now_ms)
             db.execute("UPDATE seats SET token_hash = ? WHERE connection_id = ?", (token_hash, connection_id))
-            return _snapshot(db, session)
+            return statements.snapshot_of(db, session)
 
         return await self._committer.run(work)
 
@@ -128,13 +116,13 @@ class SqliteStore:
         """See SessionStore."""
 
         def work(db: sqlite3.Connection) -> Change:
-            seat, session = _require_seat(db, connection_id, now_ms)
+            seat, session = statements.require_seat(db, connection_id, now_ms)
             if seat.role is not Role.LISTENER:
                 raise Refused
             db.execute(
                 "UPDATE seats SET target_language = ? WHERE connection_id = ?", (language, connection_id)
             )
-            return Change(_snapshot(db, session), changed=seat.target_language != language)
+            return Change(statements.snapshot_of(db, session), changed=seat.target_language != language)
 
         return await self._committer.run(work)
 
@@ -144,7 +132,7 @@ class SqliteStore:
         """See SessionStore."""
 
         def work(db: sqlite3.Connection) -> Change:
-            session = _require_speaker(db, session_id, connection_id, now_ms)
+            session = statements.require_speaker(db, session_id, connection_id, now_ms)
             row = db.execute(
                 "UPDATE sessions SET is_paused = coalesce(?1, is_paused), is_muted = coalesce(?2, is_muted),"
                 " volume = coalesce(?3, volume), last_change_ms = max(?4, last_change_ms + 1)"
@@ -153,9 +141,8 @@ class SqliteStore:
                 " OR volume <> coalesce(?3, volume)) RETURNING *",
                 (controls.is_paused, controls.is_muted, controls.volume, now_ms, session_id),
             ).fetchone()
-            return Change(
-                _snapshot(db, session if row is None else _session_of(row)), changed=row is not None
-            )
+            after = session if row is None else statements.session_of(row)
+            return Change(statements.snapshot_of(db, after), changed=row is not None)
 
         return await self._committer.run(work)
 
@@ -164,15 +151,15 @@ class SqliteStore:
 
         def work(db: sqlite3.Connection) -> Snapshot:
             if connection_id is None:
-                _require_live(db, session_id, now_ms)
+                statements.require_live(db, session_id, now_ms)
             else:
-                _require_speaker(db, session_id, connection_id, now_ms)
+                statements.require_speaker(db, session_id, connection_id, now_ms)
             row = db.execute(
                 "UPDATE sessions SET ended = 1, ends_at_ms = ?, end_reason = ? WHERE session_id = ?"
                 " RETURNING *",
                 (now_ms, reason, session_id),
             ).fetchone()
-            return _snapshot(db, _session_of(row))
+            return statements.snapshot_of(db, statements.session_of(row))
 
         return await self._committer.run(work)
 
@@ -183,7 +170,7 @@ class SqliteStore:
 
         def work(db: sqlite3.Connection) -> tuple[Role, Snapshot] | None:
             try:
-                seat, _ = _require_seat(db, connection_id, now_ms)
+                seat, _ = statements.require_seat(db, connection_id, now_ms)
             except Refused:
                 return None
             until_ms = grace_until_ms if seat.role is Role.SPEAKER else resumable_until_ms
@@ -192,9 +179,9 @@ class SqliteStore:
                 (until_ms, connection_id),
             )
             if seat.role is Role.SPEAKER:
-                _start_grace(db, "session_id = ?4", (seat.session_id,), grace_until_ms)
-            session = _find(db, seat.session_id)
-            return None if session is None else (seat.role, _snapshot(db, session))
+                statements.start_grace(db, "session_id = ?4", (seat.session_id,), grace_until_ms)
+            session = statements.find_session(db, seat.session_id)
+            return None if session is None else (seat.role, statements.snapshot_of(db, session))
 
         return await self._committer.run(work)
 
@@ -202,7 +189,7 @@ class SqliteStore:
         """See SessionStore."""
 
         def work(db: sqlite3.Connection) -> None:
-            _start_grace(
+            statements.start_grace(
                 db,
                 "ended = 0 AND ends_at_ms > ?4 AND session_id IN"
                 " (SELECT session_id FROM seats WHERE role = 'speaker' AND present)",
@@ -232,15 +219,16 @@ class SqliteStore:
             shrunk = [
                 session
                 for session_id in sorted({row["session_id"] for row in given_up if row["present"]})
-                if (session := _find(db, session_id)) is not None and session.life(now_ms) is Life.LIVE
+                if (session := statements.find_session(db, session_id)) is not None
+                and session.life(now_ms) is Life.LIVE
             ]
             next_due: int | None = db.execute(
                 "SELECT min(due) FROM (SELECT min(ends_at_ms) AS due FROM sessions WHERE ended = 0"
                 " UNION ALL SELECT min(until_ms) FROM seats WHERE role = 'listener')"
             ).fetchone()[0]
             return Swept(
-                ended=tuple(_session_of(row) for row in ended),
-                audiences=tuple(_snapshot(db, session) for session in shrunk),
+                ended=tuple(statements.session_of(row) for row in ended),
+                audiences=tuple(statements.snapshot_of(db, session) for session in shrunk),
                 next_due_ms=next_due,
             )
 
@@ -255,7 +243,7 @@ class SqliteStore:
                 " ORDER BY session_id LIMIT ?",
                 (now_ms, cursor, limit + 1),
             ).fetchall()
-            shown = tuple(_snapshot(db, _session_of(row)) for row in rows[:limit])
+            shown = tuple(statements.snapshot_of(db, statements.session_of(row)) for row in rows[:limit])
             return Page(shown, shown[-1].session.session_id if len(rows) > limit else "")
 
         return await self._committer.run(work)
@@ -305,20 +293,33 @@ class SqliteStore:
 
         return await self._committer.run(work)
 
-    async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:
-        """See SessionStore."""
-
-        def work(db: sqlite3.Connection) -> Verdict:
-            row = db.execute("SELECT full_at_us FROM rates WHERE rate_key = ?", (key,)).fetchone()
-            verdict = quotas.take(quota, 0 if row is None else int(row[0]), now_ms=now_ms)
-            db.execute("INSERT OR REPLACE INTO rates VALUES (?, ?)", (key, verdict.full_at_us))
-            return verdict
-
-        return await self._committer.run(work)
-
     async def aclose(self) -> None:
         """See SessionStore."""
         await self._committer.aclose()
+
+    async def _admit(
+        self,
+        connection_id: str,
+        charge: Charge | None,
+        add: Callable[[sqlite3.Connection], ResultT],
+        *,
+        now_ms: int,
+    ) -> ResultT:
+        """Seat a connection without a seat once it has paid, in one go: each trip to the thread costs."""
+
+        def work(db: sqlite3.Connection) -> ResultT | StoreError:
+            statements.require_no_seat(db, connection_id, now_ms)
+            try:
+                if charge is not None:
+                    statements.pay(db, charge, now_ms)
+                return add(db)
+            except StoreError as refusal:
+                return refusal  # not raised here, which would undo the payment
+
+        outcome = await self._committer.run(work)
+        if isinstance(outcome, StoreError):
+            raise outcome
+        return outcome
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -334,146 +335,3 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _find(db: sqlite3.Connection, session_id: str) -> Session | None:
-    row = db.execute(_SESSION, (session_id,)).fetchone()
-    return None if row is None else _session_of(row)
-
-
-def _seat(db: sqlite3.Connection, connection_id: str) -> Seat | None:
-    row = db.execute(_SEAT, (connection_id,)).fetchone()
-    if row is None:
-        return None
-    return Seat(
-        connection_id=row["connection_id"],
-        session_id=row["session_id"],
-        role=Role(row["role"]),
-        token_hash=row["token_hash"],
-        until_ms=row["until_ms"],
-        target_language=row["target_language"],
-        request_id=row["request_id"],
-        present=bool(row["present"]),
-        gateway_id=row["gateway_id"],
-    )
-
-
-def _snapshot(db: sqlite3.Connection, session: Session) -> Snapshot:
-    rows = db.execute(
-        f"SELECT target_language, count(*) FROM seats WHERE session_id = ? AND {_LISTENERS}"  # noqa: S608
-        " GROUP BY target_language",
-        (session.session_id,),
-    )
-    return Snapshot(session, Audience(dict(rows.fetchall())))
-
-
-def _require_live(db: sqlite3.Connection, session_id: str, now_ms: int) -> Session:
-    session = _find(db, session_id)
-    if session is None or session.life(now_ms) is not Life.LIVE:
-        raise Refused
-    return session
-
-
-def _require_speaker(db: sqlite3.Connection, session_id: str, connection_id: str, now_ms: int) -> Session:
-    seat, session = _require_seat(db, connection_id, now_ms)
-    if seat.role is not Role.SPEAKER or seat.session_id != session_id:
-        raise Refused
-    return session
-
-
-def _require_seat(db: sqlite3.Connection, connection_id: str, now_ms: int) -> tuple[Seat, Session]:
-    seat = _seat(db, connection_id)
-    if seat is None or not seat.present:
-        raise Refused
-    return seat, _require_live(db, seat.session_id, now_ms)
-
-
-def _require_no_seat(db: sqlite3.Connection, connection_id: str, now_ms: int) -> None:
-    """Refuse a connection with a seat that counts; clear away one that does not."""
-    try:
-        _require_seat(db, connection_id, now_ms)
-    except Refused:
-        db.execute("DELETE FROM seats WHERE connection_id = ?", (connection_id,))
-    else:
-        raise Refused
-
-
-def _require_room(db: sqlite3.Connection, session_id: str, capacity: int) -> None:
-    listeners = db.execute(
-        f"SELECT count(*) FROM seats WHERE session_id = ? AND {_LISTENERS}",  # noqa: S608
-        (session_id,),
-    ).fetchone()[0]
-    if listeners >= capacity:
-        raise Refused
-
-
-def _resumable(old: Seat, new: Seat, now_ms: int) -> bool:
-    """Whether the old seat is still there to be taken; a speaker's time is its session's."""
-    same = old.session_id == new.session_id and old.role is new.role
-    return same and (old.role is Role.SPEAKER or old.until_ms > now_ms)
-
-
-def _start_grace(db: sqlite3.Connection, where: str, values: tuple[str | int, ...], until_ms: int) -> None:
-    db.execute(
-        "UPDATE sessions SET ends_at_ms = min(expires_at_ms, ?1),"  # noqa: S608 - `where` is a constant
-        f" end_reason = iif(?1 < expires_at_ms, ?2, ?3) WHERE {where}",
-        (until_ms, EndReason.SPEAKER_DISCONNECTED, EndReason.EXPIRED, *values),
-    )
-
-
-def _insert_session(db: sqlite3.Connection, session: Session) -> None:
-    db.execute(
-        "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            session.session_id,
-            session.speaker_id,
-            session.speaker_connection_id,
-            msgspec.json.encode(session.settings).decode(),
-            session.broadcast.is_paused,
-            session.broadcast.is_muted,
-            session.broadcast.volume,
-            session.broadcast.last_change_ms,
-            session.created_at_ms,
-            session.expires_at_ms,
-            session.ends_at_ms,
-            session.end_reason,
-            session.ended,
-        ),
-    )
-
-
-def _insert_seat(db: sqlite3.Connection, seat: Seat) -> None:
-    db.execute(
-        "INSERT INTO seats VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            seat.connection_id,
-            seat.session_id,
-            seat.role,
-            seat.target_language,
-            seat.token_hash,
-            seat.request_id,
-            seat.present,
-            seat.until_ms,
-            seat.gateway_id,
-        ),
-    )
-
-
-def _session_of(row: _Row) -> Session:
-    return Session(
-        session_id=row["session_id"],
-        speaker_id=row["speaker_id"],
-        speaker_connection_id=row["speaker_connection_id"],
-        settings=msgspec.json.decode(row["settings"], type=Settings),
-        broadcast=Broadcast(
-            is_paused=bool(row["is_paused"]),
-            is_muted=bool(row["is_muted"]),
-            volume=row["volume"],
-            last_change_ms=row["last_change_ms"],
-        ),
-        created_at_ms=row["created_at_ms"],
-        expires_at_ms=row["expires_at_ms"],
-        ends_at_ms=row["ends_at_ms"],
-        end_reason=row["end_reason"],
-        ended=bool(row["ended"]),
-    )

@@ -3,6 +3,8 @@
 Sessions     key sessionId. The session, its counters (`listenerCount`, `languages`) and `speakerPresent`, so
              that one row decides whether a listener may join or a speaker may act. `phase` is "open" until
              the end is carried out, then "ended"; `endedBy` names the operation that did it.
+             Or a speaker, under a key that no session has: `sessions` has the codes of all his live sessions,
+             and maybe of some that are over. The sessions' rows say which.
 Connections  key connectionId. A seat. `targetLanguage` and `shard` stand in listeners' rows only, and
              `gatewayId` in those that are present, so that the indexes hold nobody else.
              Or a gateway's lease, under a key that no connection has: `untilAt` is when it runs out, or when
@@ -15,7 +17,7 @@ that: long after the sweep should have, so that it takes only what was abandoned
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias, TypedDict
 
 import msgspec
@@ -31,6 +33,7 @@ ENDED: Final = "ended"
 HELD: Final = "leases"
 LAPSED: Final = "lapsed"
 _LEASE: Final = "lease/"
+_SPEAKER: Final = "speaker/"
 TTL: Final = "ttl"
 ABANDONED_AFTER_S: Final = 86_400
 _MS_PER_S = 1000
@@ -47,6 +50,7 @@ class Value(TypedDict, total=False):
     N: str
     B: bytes
     BOOL: bool
+    SS: list[str]
     M: dict[str, "Value"]
 
 
@@ -153,6 +157,21 @@ def seat_of(item: Item) -> Seat:
         present=item["present"]["BOOL"],
         gateway_id=item["gatewayId"]["S"] if "gatewayId" in item else "",
     )
+
+
+def speaker_key(speaker_id: str) -> Item:
+    """The key of a speaker's row."""
+    return {"sessionId": text(f"{_SPEAKER}{speaker_id}")}
+
+
+def sessions_of(item: Item | None) -> frozenset[str]:
+    """The sessions in a speaker's row."""
+    return frozenset() if item is None else frozenset(item["sessions"]["SS"])
+
+
+def codes(values: Iterable[str]) -> Value:
+    """A set of session codes; not empty."""
+    return {"SS": sorted(values)}
 
 
 def lease_key(gateway_id: str) -> Item:

@@ -8,18 +8,29 @@ of processes may share the tables.
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
 from babelcast.clock import wall_clock_ms
 from session_svc.model import Controls, Life, Role, Seat, Session, Snapshot
-from session_svc.quotas import Quota, Verdict
-from session_svc.store.base import Change, CodeTaken, Handover, Lapses, Page, Refused, StoreUnavailable, Swept
-from session_svc.store.dynamodb import rates, rows
+from session_svc.store.base import (
+    Change,
+    Charge,
+    CodeTaken,
+    Handover,
+    Lapses,
+    Page,
+    Refused,
+    SpeakerBusy,
+    StoreUnavailable,
+    Swept,
+)
+from session_svc.store.dynamodb import rows
 from session_svc.store.dynamodb.calls import Calls, Write
 from session_svc.store.dynamodb.client import open_client
 from session_svc.store.dynamodb.faults import ConditionFailed
+from session_svc.store.dynamodb.limits import Limits
 from session_svc.store.dynamodb.reading import Reading, Stale, acts
 from session_svc.store.dynamodb.rows import HELD, LAPSED, OPEN, Item, flag, number, snapshot_of
 from session_svc.store.dynamodb.sweeping import Sweeping
@@ -30,8 +41,6 @@ CAPACITY: Final = 4096
 """Operations under way; further ones are refused with StoreUnavailable."""
 OPERATION_S: Final = 8.0
 """Longest an operation may take, waiting for its turn included."""
-TAKE_S: Final = 3.0
-"""Longest a limiter may take: those who wait at the door wait for nothing else."""
 SWEEP_S: Final = 60.0
 ROUNDS: Final = 10
 """How often an operation looks again because somebody else was quicker; each time somebody was."""
@@ -56,6 +65,7 @@ class DynamoDbStore:
         self._calls = calls
         self._tables = tables
         self._reading = Reading(calls, tables)
+        self._limits = Limits(calls, tables)
         self._clock = clock
         self._close = close
         self._closed = False
@@ -81,19 +91,32 @@ class DynamoDbStore:
             raise
         return store
 
-    async def create(self, session: Session, speaker: Seat, *, now_ms: int) -> None:
+    async def create(
+        self, session: Session, speaker: Seat, *, charge: Charge | None = None, at_most: int = 0, now_ms: int
+    ) -> None:
         """See SessionStore."""
         writes = Writes(self._tables, now_ms)
-        stale: Stale | None = None
-        async with self._operation():
+        async with self._operation(), self._speakers_lane(session.speaker_id, at_most):
+            stale = await self._reading.stale(speaker.connection_id, now_ms)
+            if charge is not None:
+                await self._limits.pay(charge, now_ms)
             for _ in range(ROUNDS):
                 try:
-                    await self._calls.transact(writes.put_session(session), *_seating(writes, speaker, stale))
+                    noting = await self._limits.note(writes, session, at_most)
+                except SpeakerBusy:
+                    # maybe by this very request, which was repeated: then it has its seat, and says so
+                    await self._reading.stale(speaker.connection_id, now_ms)
+                    raise
+                try:
+                    await self._calls.transact(
+                        writes.put_session(session), *_seating(writes, speaker, stale), *noting
+                    )
                     return
                 except ConditionFailed as failed:
-                    if failed.rows[0] is not None:
-                        raise CodeTaken from None
+                    taken = failed.rows[0] is not None
                 stale = await self._reading.stale(speaker.connection_id, now_ms)
+                if taken:
+                    raise CodeTaken
             raise _overtaken()
 
     async def find(self, session_id: str) -> Snapshot | None:
@@ -106,21 +129,15 @@ class DynamoDbStore:
         async with self._operation():
             return await self._reading.seat(connection_id, self._clock())
 
-    async def join(self, seat: Seat, *, capacity: int, now_ms: int) -> Snapshot:
+    async def join(self, seat: Seat, *, capacity: int, charge: Charge | None = None, now_ms: int) -> Snapshot:
         """See SessionStore."""
-        writes = Writes(self._tables, now_ms)
-        counted = writes.add_listener(seat.session_id, seat.target_language, capacity=capacity)
-        stale: Stale | None = None
-        async with self._operation(), self._lane(seat.session_id):
-            for _ in range(ROUNDS):
-                try:
-                    await self._calls.transact(counted, *_seating(writes, seat, stale))
-                    return await self._reading.changed(seat.session_id)
-                except ConditionFailed as failed:
-                    if failed.rows[0] is not None:
-                        raise Refused from None
+        async with self._operation():
+            stale: Stale | None = None
+            if charge is not None:
                 stale = await self._reading.stale(seat.connection_id, now_ms)
-            raise _overtaken()
+                await self._limits.pay(charge, now_ms)
+            async with self._lane(seat.session_id):
+                return await self._join(seat, stale, capacity=capacity, now_ms=now_ms)
 
     async def hand_over(self, handover: Handover, *, now_ms: int) -> Change:
         """See SessionStore."""
@@ -337,14 +354,6 @@ class DynamoDbStore:
             found = await self._calls.every(self._tables.connections, SEATS_BY_GATEWAY, gateway_id)
             return tuple(row["connectionId"]["S"] for row in found)
 
-    async def take(self, key: str, quota: Quota, *, now_ms: int) -> Verdict:
-        """See SessionStore."""
-        async with self._operation(TAKE_S):
-            for _ in range(ROUNDS):
-                with contextlib.suppress(ConditionFailed):
-                    return await rates.take(self._calls, self._tables.rate_limits, key, quota, now_ms=now_ms)
-            raise _overtaken()
-
     async def aclose(self) -> None:
         """See SessionStore."""
         self._closed = True
@@ -352,6 +361,19 @@ class DynamoDbStore:
         close, self._close = self._close, None
         if close is not None:
             await close()
+
+    async def _join(self, seat: Seat, stale: Stale | None, *, capacity: int, now_ms: int) -> Snapshot:
+        writes = Writes(self._tables, now_ms)
+        counted = writes.add_listener(seat.session_id, seat.target_language, capacity=capacity)
+        for _ in range(ROUNDS):
+            try:
+                await self._calls.transact(counted, *_seating(writes, seat, stale))
+                return await self._reading.changed(seat.session_id)
+            except ConditionFailed as failed:
+                if failed.rows[0] is not None:
+                    raise Refused from None
+            stale = await self._reading.stale(seat.connection_id, now_ms)
+        raise _overtaken()
 
     async def _hand_over(self, handover: Handover, now_ms: int) -> Change:
         writes = Writes(self._tables, now_ms)
@@ -366,8 +388,10 @@ class DynamoDbStore:
         else:
             seating = (writes.put_seat(seat, over=old),)
         changed = False
+        keeping: Sequence[Write] = ()
         if seat.role is Role.SPEAKER:
             counted = writes.renew_speaker(handover)
+            keeping = await self._limits.keep(writes, session.session, handover.expires_at_ms)
         elif not old.present:
             if session.audience.listener_count >= handover.capacity:
                 raise Refused
@@ -378,7 +402,7 @@ class DynamoDbStore:
             changed = True
         else:
             counted = writes.require_live(old.session_id)
-        await self._calls.transact(counted, *seating)
+        await self._calls.transact(counted, *seating, *keeping)
         return Change(await self._reading.changed(old.session_id), changed=changed)
 
     async def _leave(self, seat: Seat, until_ms: int, now_ms: int) -> None:
@@ -399,6 +423,10 @@ class DynamoDbStore:
 
     def _lane(self, session_id: str) -> asyncio.Lock:
         return self._lanes.setdefault(session_id, asyncio.Lock())
+
+    def _speakers_lane(self, speaker_id: str, at_most: int) -> contextlib.AbstractAsyncContextManager[object]:
+        """Where a speaker's sessions are made one by one, if they are counted."""
+        return self._lane(f"speaker/{speaker_id}") if at_most else contextlib.nullcontext()
 
     @contextlib.asynccontextmanager
     async def _operation(self, longest_s: float = OPERATION_S) -> AsyncIterator[None]:

@@ -6,14 +6,14 @@ with what was read before, and is refused as a whole when that no longer holds.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from session_svc.model import Controls, EndReason, Role, Seat, Session
 from session_svc.store.base import Handover
 from session_svc.store.dynamodb import rows
 from session_svc.store.dynamodb.calls import Write
-from session_svc.store.dynamodb.rows import ENDED, HELD, LAPSED, OPEN, Item, Value, flag, number, text
+from session_svc.store.dynamodb.rows import ENDED, HELD, LAPSED, OPEN, Item, Value, codes, flag, number, text
 from session_svc.store.dynamodb.tables import TableNames
 
 LIVE: Final = "#phase = :open AND #endsAt > :now"
@@ -78,6 +78,11 @@ class Writes:
             session_key(session_id),
             "attribute_not_exists(#sessionId)",
         )
+
+    def require_over(self, session_id: str) -> Write:
+        """Nothing but the condition that there is no such session, or that it is over."""
+        over = "attribute_not_exists(#sessionId) OR #phase = :ended OR #endsAt <= :now"
+        return Write("ConditionCheck", self.tables.sessions, session_key(session_id), over, self._values())
 
     def add_listener(self, session_id: str, language: str, *, capacity: int) -> Write:
         """Count one more in a live session that has room."""
@@ -210,6 +215,46 @@ class Writes:
             session_key(session.session_id),
             "#phase = :ended AND #endsAt = :ends AND #listenerCount = :zero",
             {**_CONSTANTS, "ends": number(session.ends_at_ms)},
+        )
+
+    # --- speakers
+
+    def note_session(self, session: Session, *, at_most: int) -> Write:
+        """Note a session of a speaker for whom fewer than that are noted."""
+        return self._speaker(
+            session,
+            "SET #ttl = :ttl ADD #sessions :code",
+            "attribute_not_exists(#sessions) OR size(#sessions) < :most",
+            {"code": codes([session.session_id]), "most": number(at_most)},
+        )
+
+    def replace_sessions(self, session: Session, read: frozenset[str], over: frozenset[str]) -> list[Write]:
+        """Note a session in the place of those that are over, where what was read is noted."""
+        noted = self._speaker(
+            session,
+            "SET #ttl = :ttl, #sessions = :next",
+            "#sessions = :read",
+            {"read": codes(read), "next": codes((read - over) | {session.session_id})},
+        )
+        return [noted, *(self.require_over(code) for code in sorted(over - {session.session_id}))]
+
+    def keep_sessions(self, session: Session, expires_at_ms: int) -> Write:
+        """Let a speaker's row live as long as this session, which is noted there."""
+        return self._speaker(
+            replace(session, ends_at_ms=expires_at_ms),
+            "SET #ttl = :ttl",
+            "contains(#sessions, :code)",
+            {"code": text(session.session_id)},
+        )
+
+    def _speaker(self, session: Session, update: str, condition: str, values: dict[str, Value]) -> Write:
+        return Write(
+            "Update",
+            self.tables.sessions,
+            rows.speaker_key(session.speaker_id),
+            condition,
+            {"ttl": rows.ttl(session.ends_at_ms), **values},
+            update,
         )
 
     # --- leases

@@ -133,7 +133,7 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """Start everything; stop it the way a process does."""
     record_config = dataclasses.replace(
-        record or SessionConfig(),
+        record or SessionConfig(max_concurrent_streams_per_speaker=0),  # one token is many speakers
         session_bind="127.0.0.1:0",
         data_dir=str(directory),
         drain_seconds=0.0,

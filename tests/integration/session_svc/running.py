@@ -25,12 +25,12 @@ class Running:
     stub: "session_pb2_grpc.SessionServiceAsyncStub"
 
     async def created(
-        self, connection_id: str = "speaker", request_id: str = "r1"
+        self, connection_id: str = "speaker", request_id: str = "r1", speaker_id: str = "anna"
     ) -> pb.CreateSessionResponse:
         """A session."""
         request = pb.CreateSessionRequest(
             request_id=request_id,
-            speaker_id="anna",
+            speaker_id=speaker_id,
             connection_id=connection_id,
             settings=pb.SessionSettings(source_language="en-US", partial_results=True),
         )

@@ -12,7 +12,7 @@ from tests.unit.session_svc.world import RecordingHub, World
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """A world with the default limits."""
+    """A world with the default limits, but that one speaker may have many sessions."""
     store = await SqliteStore.open(tmp_path / "sessions.sqlite3")
-    yield World(store, policy(SessionConfig()), RecordingHub())
+    yield World(store, policy(SessionConfig(max_concurrent_streams_per_speaker=0)), RecordingHub())
     await store.aclose()

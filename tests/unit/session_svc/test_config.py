@@ -12,7 +12,7 @@ from session_svc.quotas import Quota
 def test_the_protocols_defaults() -> None:
     """Without any variable the limits are those of the protocol."""
     limits = policy(config.load(SessionConfig, {}))
-    assert limits.max_listeners == 500
+    assert (limits.max_listeners, limits.max_streams) == (500, 1)
     assert limits.creates == Quota(50, 3_600_000)
     assert limits.joins == Quota(600, 60_000)
     assert (limits.max_duration_ms, limits.grace_ms, limits.resume_ms) == (7_200_000, 30_000, 120_000)
@@ -36,6 +36,16 @@ def test_limits_of_nothing(name: str) -> None:
     """A limit of zero would lock everybody out, so it is refused by name."""
     with pytest.raises(config.ConfigError, match=name):
         config.load(SessionConfig, {name: "0"})
+
+
+def test_any_number_of_streams() -> None:
+    """A speaker may have any number of sessions where that is said; a number has its bounds."""
+    name = "MAX_CONCURRENT_STREAMS_PER_SPEAKER"
+    assert policy(config.load(SessionConfig, {name: "0"})).max_streams == 0
+    assert policy(config.load(SessionConfig, {name: "50"})).max_streams == 50
+    for wrong in ("-1", "51"):
+        with pytest.raises(config.ConfigError, match=name):
+            config.load(SessionConfig, {name: wrong})
 
 
 def test_the_store_is_a_file_unless_said() -> None:

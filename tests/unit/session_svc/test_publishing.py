@@ -7,7 +7,7 @@ import pytest
 from session_svc.events import Event
 from session_svc.model import Audience, Role, Seat, Snapshot
 from session_svc.publishing import PublishingStore
-from session_svc.store.base import Refused
+from session_svc.store.base import Charge, Refused
 from tests.unit.session_svc.world import World
 
 
@@ -19,10 +19,10 @@ async def test_a_caller_who_goes_away_is_still_heard_of(
     begun, may_go_on = asyncio.Event(), asyncio.Event()
     join = world.store.join
 
-    async def slow_join(seat: Seat, *, capacity: int, now_ms: int) -> Snapshot:
+    async def slow_join(seat: Seat, *, capacity: int, charge: Charge | None = None, now_ms: int) -> Snapshot:
         begun.set()
         await may_go_on.wait()
-        return await join(seat, capacity=capacity, now_ms=now_ms)
+        return await join(seat, capacity=capacity, charge=charge, now_ms=now_ms)
 
     monkeypatch.setattr(world.store, "join", slow_join)
     store = PublishingStore(world.store, world.hub)

@@ -3,10 +3,7 @@
 import asyncio
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 
-from babelcast import telemetry
 from babelcast.errors import (
     BabelcastError,
     Conflict,
@@ -28,7 +25,6 @@ from session_svc.events import Ended, Event
 from session_svc.model import Audience, Controls, Life, Role, Settings
 from session_svc.roles import Action, Standing, rule
 from session_svc.sessions import CODE_ATTEMPTS, Sessions
-from session_svc.store.base import StoreUnavailable
 from tests.unit.session_svc.world import World
 
 
@@ -226,39 +222,6 @@ async def test_joins_per_address(world: World) -> None:
     assert await join(1, "192.0.2.1"), "a repeated join is not a new one"
     with pytest.raises(RateLimitExceeded):
         await join(603, "192.0.2.1", tokens[0])
-
-
-def points(reader: InMemoryMetricReader) -> dict[object, float]:
-    """What a counter counted, by limit."""
-    data = reader.get_metrics_data()
-    assert data is not None
-    counted: dict[object, float] = {}
-    for resource in data.resource_metrics:
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                assert isinstance(metric.data, Sum)
-                for point in metric.data.data_points:
-                    counted[(point.attributes or {})[telemetry.LIMIT]] = point.value
-    return counted
-
-
-async def test_a_limiter_that_is_down(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Everybody is let in while limits cannot be asked for, which is counted and said without an address."""
-
-    async def take(*_: object, **__: object) -> None:
-        raise StoreUnavailable
-
-    monkeypatch.setattr(world.store, "take", take)
-    reader = InMemoryMetricReader()
-    counter = MeterProvider([reader]).get_meter("test").create_counter("skipped")
-    monkeypatch.setattr(telemetry, "RATE_LIMITS_SKIPPED", counter)
-    code = (await world.created()).snapshot.session.session_id
-    await world.sessions.join(code, connection_id="c1", target_language="es", client_address="192.0.2.1")
-    assert points(reader) == {"new sessions": 1, "joins from this address": 1}
-    assert [record.message for record in caplog.records] == ["a rate limit could not be asked for"] * 2
-    assert "192.0.2.1" not in str([vars(record) for record in caplog.records])
 
 
 async def test_a_listener_joins(world: World) -> None:

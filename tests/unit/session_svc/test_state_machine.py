@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from babelcast.errors import BabelcastError, ErrorCode
+from babelcast.errors import BabelcastError, Detail, ErrorCode
 from session_svc import roles
 from session_svc.config import Policy, SessionConfig, policy
 from session_svc.model import Audience, Controls, EndReason, Life, Role
@@ -25,6 +25,7 @@ from session_svc.store.sqlite import SqliteStore
 from tests.unit.session_svc.world import RecordingHub, World
 
 SEATS = 2
+STREAMS = 2
 CONNECTIONS = [f"c{number}" for number in range(5)]
 SPEAKERS = ["anna", "ben"]
 LANGUAGES = ["es", "fr"]
@@ -81,9 +82,11 @@ class SessionRules(RuleBasedStateMachine):
         self._seats: dict[str, ModelSeat] = {}
         self._codes: list[str] = [ABSENT]
         self._tokens: list[tuple[str, str]] = [(ABSENT, "c0.secret")]
+        self._told: dict[str, Detail] = {}
         self._limits: Policy = replace(
             policy(SessionConfig()),
             max_listeners=SEATS,
+            max_streams=STREAMS,
             creates=Quota(10**6, 1),
             joins=Quota(10**6, 1),
         )
@@ -121,6 +124,11 @@ class SessionRules(RuleBasedStateMachine):
                 self._granted(answer, seat, connection)
             else:
                 assert answer is ErrorCode.CONFLICT
+            return
+        ends = sorted(talk.ends_ms for talk in self._live_talks(speaker))
+        if len(ends) >= STREAMS:
+            assert answer is ErrorCode.MAX_SESSIONS_EXCEEDED
+            assert self._told == {"limit": STREAMS, "retryAfter": (ends[-STREAMS] - self._now) / 1000}
             return
         assert isinstance(answer, Granted)
         code = answer.snapshot.session.session_id
@@ -327,6 +335,11 @@ class SessionRules(RuleBasedStateMachine):
         )
 
     @invariant()
+    def no_speaker_has_too_many_sessions(self) -> None:
+        for speaker in SPEAKERS:
+            assert len(self._live_talks(speaker)) <= STREAMS
+
+    @invariant()
     def no_session_has_two_speakers(self) -> None:
         speakers = Counter(
             seat.code for seat in self._seats.values() if seat.role is Role.SPEAKER and seat.present
@@ -346,6 +359,14 @@ class SessionRules(RuleBasedStateMachine):
     def _life(self, code: str) -> Life:
         talk = self._talks.get(code)
         return Life.ABSENT if talk is None else talk.life(self._now)
+
+    def _live_talks(self, speaker: str) -> list[ModelSession]:
+        """A speaker's sessions that are on, whoever of his connections has them."""
+        return [
+            talk
+            for talk in self._talks.values()
+            if talk.speaker_id == speaker and talk.life(self._now) is Life.LIVE
+        ]
 
     def _counting(self, connection: str) -> ModelSeat | None:
         seat = self._seats.get(connection)
@@ -470,6 +491,7 @@ class SessionRules(RuleBasedStateMachine):
         try:
             return self._run(asked)
         except BabelcastError as error:
+            self._told = dict(error.details)
             return error.code
 
 

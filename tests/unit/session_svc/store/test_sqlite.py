@@ -78,7 +78,10 @@ def test_versions_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "SELECT min(ends_at_ms) FROM sessions WHERE ended = 0",
         "DELETE FROM sessions WHERE ended = 1 AND ends_at_ms < 5",
         "DELETE FROM seats WHERE role = 'listener' AND until_ms <= 5",
-        "SELECT count(*) FROM seats WHERE session_id = 'x' AND role = 'listener' AND present",
+        "SELECT target_language, count(*) FROM seats"
+        " WHERE session_id = 'x' AND role = 'listener' AND present GROUP BY target_language",
+        "SELECT ends_at_ms FROM sessions WHERE speaker_id = 'x' AND ended = 0 AND ends_at_ms > 5"
+        " ORDER BY ends_at_ms DESC LIMIT 1 OFFSET 0",
     ],
 )
 def test_nothing_is_searched_row_by_row(tmp_path: Path, query: str) -> None:

@@ -8,7 +8,10 @@ from typing import cast
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 
+from babelcast import telemetry
 from babelcast.errors import InvalidParameter
 from session_svc.model import (
     Audience,
@@ -22,13 +25,15 @@ from session_svc.model import (
     Snapshot,
 )
 from session_svc.quotas import Quota
-from session_svc.store.base import Change, Handover, Refused, StoreUnavailable
+from session_svc.store.base import Change, Charge, Handover, Refused, SpeakerBusy, StoreUnavailable
 from session_svc.store.dynamodb import DynamoDbStore
+from session_svc.store.dynamodb import limits as limits_module
 from session_svc.store.dynamodb import store as store_module
 from session_svc.store.dynamodb.calls import Calls, Client
 from session_svc.store.dynamodb.client import open_client
+from session_svc.store.dynamodb.limits import Limits
 from session_svc.store.dynamodb.provisioning import Provisioning
-from session_svc.store.dynamodb.rows import ABANDONED_AFTER_S, session_item
+from session_svc.store.dynamodb.rows import ABANDONED_AFTER_S, session_item, speaker_key
 from session_svc.store.dynamodb.tables import SEATS_BY_SESSION, TableNames, tables
 
 NOW = 4_000_000_000_000
@@ -215,6 +220,22 @@ async def test_a_refreshed_session_lives_longer(client: Client, dynamodb: TableN
     assert await store.seat("s2") == seat
 
 
+async def test_a_speakers_row_outlives_his_sessions(client: Client, dynamodb: TableNames) -> None:
+    """A session that is refreshed keeps what notes it from expiring."""
+    store = DynamoDbStore(Calls(client), dynamodb, clock=Clock())
+    await store.create(SESSION, SPEAKER, at_most=1, now_ms=NOW)
+    seat = replace(SPEAKER, connection_id="s2", until_ms=NOW + 99 * HOUR)
+    await store.hand_over(Handover("s", b"s", seat, NOW + 99 * HOUR, capacity=1), now_ms=NOW)
+    row = await Calls(client).get(dynamodb.sessions, speaker_key("anna"))
+    assert row is not None
+    assert int(row["ttl"]["N"]) == (NOW + 99 * HOUR) // 1000 + ABANDONED_AFTER_S
+    other = replace(SESSION, session_id="silver-otter-100", speaker_connection_id="s3")
+    with pytest.raises(SpeakerBusy):
+        await store.create(
+            other, replace(SPEAKER, session_id=other.session_id, connection_id="s3"), at_most=1, now_ms=NOW
+        )
+
+
 async def test_a_seat_without_a_session(client: Client, dynamodb: TableNames) -> None:
     """When DynamoDB deleted a session by its time, its seats count nowhere and are swept away."""
     store = DynamoDbStore(Calls(client), dynamodb, clock=Clock())
@@ -339,14 +360,59 @@ class Silent:
         return await asyncio.Event().wait()
 
     update_item = get_item
+    query = get_item
 
 
-async def test_a_limiter_waits_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An operation that takes too long ends as unavailable; limits take less patience than others."""
-    monkeypatch.setattr(store_module, "TAKE_S", 0.01)
+CHARGE = Charge("k", "joins", Quota(1, 1))
+
+
+def points(reader: InMemoryMetricReader) -> dict[object, float]:
+    """What a counter counted, by limit."""
+    data = reader.get_metrics_data()
+    assert data is not None
+    metrics = [m for r in data.resource_metrics for scope in r.scope_metrics for m in scope.metrics]
+    return {
+        (point.attributes or {})[telemetry.LIMIT]: point.value
+        for metric in metrics
+        if isinstance(metric.data, Sum)
+        for point in metric.data.data_points
+    }
+
+
+async def test_a_limiter_that_is_down(
+    client: Client,
+    dynamodb: TableNames,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Everybody is let in without the table of limits, which is counted and said without the key."""
+    reader = InMemoryMetricReader()
+    counter = MeterProvider([reader]).get_meter("test").create_counter("skipped")
+    monkeypatch.setattr(telemetry, "RATE_LIMITS_SKIPPED", counter)
+    store = DynamoDbStore(Calls(client), replace(dynamodb, rate_limits="nowhere"), clock=Clock())
+    await store.create(SESSION, SPEAKER, charge=Charge("secret", "sessions", Quota(1, 1)), now_ms=NOW)
+    for number in range(2):
+        charge = Charge("secret", "joins", Quota(1, HOUR))
+        await store.join(listener(f"c{number}"), capacity=9, charge=charge, now_ms=NOW)
+    assert points(reader) == {"sessions": 1, "joins": 2}
+    said = [record for record in caplog.records if record.message == "a rate limit could not be asked for"]
+    assert len(said) == 3
+    assert "secret" not in str([vars(record) for record in said])
+
+
+async def test_a_limiter_has_less_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits take less patience than the operation that they belong to."""
+    monkeypatch.setattr(limits_module, "TAKE_S", 0.01)
+    limits = Limits(Calls(cast(Client, Silent())), TableNames())
+    await limits.pay(CHARGE, NOW)
+
+
+async def test_an_operation_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends as unavailable."""
+    monkeypatch.setattr(store_module, "SWEEP_S", 0.01)
     store = DynamoDbStore(Calls(cast(Client, Silent())), TableNames())
     with pytest.raises(StoreUnavailable):
-        await store.take("k", Quota(1, 1), now_ms=NOW)
+        await store.connections_of("g1")
 
 
 async def test_an_overloaded_store(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,7 +456,7 @@ async def test_operations_that_are_always_overtaken() -> None:
     for operation in (
         store.create(SESSION, SPEAKER, now_ms=NOW),
         store.join(listener("c1"), capacity=1, now_ms=NOW),
-        store.take("k", Quota(1, 1), now_ms=NOW),
+        store.create(SESSION, SPEAKER, at_most=1, now_ms=NOW),
     ):
         with pytest.raises(StoreUnavailable, match="Too many changes"):
             await operation

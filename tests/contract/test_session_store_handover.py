@@ -1,0 +1,115 @@
+"""How every session store passes seats on."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from session_svc.model import (
+    Audience,
+    Role,
+)
+from session_svc.store.base import Refused, SessionStore
+from tests.contract.session_places import (
+    CODE,
+    HOUR,
+    NOW,
+    audience,
+    handover,
+    leave,
+    listener,
+    session,
+    speaker,
+)
+
+
+async def test_handing_over_a_listeners_seat(store: SessionStore) -> None:
+    """A seat that is taken moves without anybody noticing; one that was left counts again."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=1, now_ms=NOW)
+    moved = await store.hand_over(handover(listener("c1"), "c2", capacity=1), now_ms=NOW)
+    assert (moved.snapshot.audience, moved.changed) == (Audience({"es": 1}), False)
+    assert await store.seat("c1") is None
+    now_held = await store.seat("c2")
+    assert now_held is not None
+    await leave(store, "c2")
+    back = await store.hand_over(handover(now_held, "c3", b"third"), now_ms=NOW)
+    assert (back.snapshot.audience, back.changed) == (Audience({"es": 1}), True)
+    held = await store.seat("c3")
+    assert held is not None
+    in_french = replace(handover(held, "c4").seat, target_language="fr")
+    other = await store.hand_over(replace(handover(held, "c4"), seat=in_french), now_ms=NOW)
+    assert (other.snapshot.audience, other.changed) == (Audience({"fr": 1}), True)
+
+
+async def test_handing_over_the_speakers_seat(store: SessionStore) -> None:
+    """The new connection is the session's, for the new time."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await leave(store, "speaker")
+    change = await store.hand_over(handover(speaker(), "s2"), now_ms=NOW + 29_999)
+    assert change.snapshot.session.speaker_connection_id == "s2"
+    assert change.snapshot.session.ends_at_ms == NOW + 4 * HOUR
+    assert change.snapshot.session.expires_at_ms == NOW + 4 * HOUR
+    assert change.snapshot.session.end_reason == "expired"
+    assert not change.changed
+    with pytest.raises(Refused):
+        await store.end(CODE, "speaker", "x", now_ms=NOW)
+    assert await store.end(CODE, "s2", "x", now_ms=NOW)
+
+
+async def test_a_token_is_used_once(store: SessionStore) -> None:
+    """Of 20 connections with one token at once, one gets the seat."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    outcomes = await asyncio.gather(
+        *(store.hand_over(handover(listener("c1"), f"n{i}"), now_ms=NOW) for i in range(20)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 19
+    assert await audience(store) == Audience({"es": 1})
+
+
+async def test_when_a_seat_is_not_handed_over(store: SessionStore) -> None:
+    """Not with another hash, to a seated connection, without room, too late, across roles, or when over."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    for connection in ("c1", "c2"):
+        await store.join(listener(connection), capacity=500, now_ms=NOW)
+    await leave(store, "c1")
+    good = handover(listener("c1"), "c3")
+    across = replace(good, seat=replace(good.seat, role=Role.SPEAKER))
+    for bad, now_ms in [
+        (replace(good, expected_hash=b"other"), NOW),
+        (handover(listener("c1"), "c2"), NOW),
+        (handover(listener("c2"), "c2"), NOW),
+        (replace(good, capacity=1), NOW),
+        (good, NOW + 120_000),
+        (across, NOW),
+        (good, NOW + 3 * HOUR),
+        (handover(listener("nobody"), "c3"), NOW),
+    ]:
+        with pytest.raises(Refused):
+            await store.hand_over(bad, now_ms=now_ms)
+    assert await audience(store) == Audience({"es": 1})
+    assert (await store.hand_over(good, now_ms=NOW)).changed
+
+
+async def test_a_connection_resumes_its_own_left_seat(store: SessionStore) -> None:
+    """A connection that was thought gone takes its own seat again."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await leave(store, "c1")
+    assert (await store.hand_over(handover(listener("c1"), "c1"), now_ms=NOW)).changed
+
+
+async def test_rotating(store: SessionStore) -> None:
+    """A seat that counts gets another hash; one that does not is refused."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.rotate("speaker", b"new", now_ms=NOW)
+    seat = await store.seat("speaker")
+    assert seat is not None
+    assert seat.token_hash == b"new"
+    with pytest.raises(Refused):
+        await store.rotate("nobody", b"new", now_ms=NOW)
+    await leave(store, "speaker")
+    with pytest.raises(Refused):
+        await store.rotate("speaker", b"newer", now_ms=NOW)
