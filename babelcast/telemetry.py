@@ -58,6 +58,19 @@ LOAD = _meter.create_gauge(
     description="Share of what this machine can transcribe live that open streams take.",
 )
 
+COMPONENT, ENGINE, LANGUAGE = "component", "engine", "language"
+"""Attributes: `translation` or `speech`, who did it (`bergamot`, `polly-neural`), and what came out."""
+ENGINE_CHARACTERS = _meter.create_counter(
+    "babelcast.translation.characters",
+    unit="{character}",
+    description="Characters that engines translated or spoke, as they charge for them; caches spare some.",
+)
+ENGINE_COST = _meter.create_counter(
+    "babelcast.translation.cost",
+    unit="USD",
+    description="What those characters cost by the table of prices.",
+)
+
 
 def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]:
     """Export metrics to the collector named by OTEL_EXPORTER_OTLP_ENDPOINT, if one is.

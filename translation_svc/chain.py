@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from translation_svc import repairs
 from translation_svc.cache import Cache
+from translation_svc.cost import Tally, Use, uncounted
 from translation_svc.failures import EngineFailure, EngineMissing
 from translation_svc.glossary import Glossary
 from translation_svc.orthography import clean, finish, prepare
 from translation_svc.placeholders import mask, untouchable
 from translation_svc.routes import Route, Step
+from translation_svc.segments import Component
 from translation_svc.sentences import split
 from translation_svc.translators.base import MAX_WORDS, Translator
 from translation_svc.turns import Urgency
@@ -38,9 +40,16 @@ class Chain:
                 raise outcome
 
     async def translate(
-        self, text: str, route: Route, *, target: str, glossary: Glossary, urgency: Urgency
+        self,
+        text: str,
+        route: Route,
+        *,
+        target: str,
+        glossary: Glossary,
+        urgency: Urgency,
+        tally: Tally = uncounted,
     ) -> str:
-        """`text` along `route`. Raises: EngineFailure."""
+        """`text` along `route`; `tally` is told what engines did for it. Raises: EngineFailure."""
         if not route:
             return text
         sentences = split(text, max_words=MAX_WORDS)
@@ -48,7 +57,9 @@ class Chain:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(
-                        self._sentence(sentence, route, target=target, glossary=glossary, urgency=urgency)
+                        self._sentence(
+                            sentence, route, target=target, glossary=glossary, urgency=urgency, tally=tally
+                        )
                     )
                     for sentence in sentences
                 ]
@@ -59,31 +70,40 @@ class Chain:
         raise next(error for error in failure.exceptions if isinstance(error, EngineFailure))
 
     async def _sentence(
-        self, sentence: str, route: Route, *, target: str, glossary: Glossary, urgency: Urgency
+        self,
+        sentence: str,
+        route: Route,
+        *,
+        target: str,
+        glossary: Glossary,
+        urgency: Urgency,
+        tally: Tally,
     ) -> str:
         masked = mask(sentence, [*glossary.spans(sentence, target), *untouchable(sentence)])
-        translated = await self._plain(masked.text, route, target=target, urgency=urgency)
+        translated = await self._plain(masked.text, route, target=target, urgency=urgency, tally=tally)
         restored = masked.restore(translated)
         if restored is None:  # an engine lost a placeholder: better a mistranslated term than a hole
-            return await self._plain(sentence, route, target=target, urgency=urgency)
+            return await self._plain(sentence, route, target=target, urgency=urgency, tally=tally)
         return restored
 
-    async def _plain(self, sentence: str, route: Route, *, target: str, urgency: Urgency) -> str:
+    async def _plain(
+        self, sentence: str, route: Route, *, target: str, urgency: Urgency, tally: Tally
+    ) -> str:
         cleaned = clean(sentence)
         if not any(map(str.isalnum, cleaned)):
             return cleaned
         prepared = prepare(cleaned)
         text = prepared.text
         for step in route:
-            text = await self._step(text, step, urgency)
+            text = await self._step(text, step, urgency, tally)
         return finish(text, prepared, language=target)
 
-    async def _step(self, text: str, step: Step, urgency: Urgency) -> str:
+    async def _step(self, text: str, step: Step, urgency: Urgency, tally: Tally) -> str:
         async def make() -> str:
             repaired = repairs.before(text, step)
-            return repairs.after(
-                await self._engine(step).translate(repaired, step.pair, urgency=urgency), step
-            )
+            translated = await self._engine(step).translate(repaired, step.pair, urgency=urgency)
+            tally(Use(Component.TRANSLATION, step.engine, step.pair.target, len(repaired)))
+            return repairs.after(translated, step)
 
         return await self._cache.get((step, text), make)
 

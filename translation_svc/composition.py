@@ -5,6 +5,7 @@ import contextlib
 import logging
 from pathlib import Path
 
+from babelcast import prices
 from babelcast.channel import Channel
 from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2_grpc
@@ -79,6 +80,7 @@ class TranslationApp:
             self.interpreter,
             max_streams=config.translation_max_streams,
             segment_timeout_s=config.translation_segment_timeout_seconds,
+            prices=prices.load(config.prices_file),
         )
         self._server = GrpcServer(
             config.translation_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection

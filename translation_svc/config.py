@@ -36,6 +36,9 @@ class TranslationConfig:
     polly_premium_engine: Literal["neural", "generative", "long-form"] = setting(
         "neural", "Polly's engine for sessions of the premium tier, where a language's voices have it"
     )
+    prices_file: str = setting(
+        "", "file with prices of engines in place of the built-in ones; empty for none"
+    )
     models_dir: str = setting("", "folder with further models, such as MODELS_DIR/en-de; empty for none")
     apertium_modes_dir: str = setting("/usr/share/apertium/modes", "folder of Apertium's mode files")
     translation_cache_size: Annotated[int, Meta(ge=1)] = setting(

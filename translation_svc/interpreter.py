@@ -7,9 +7,10 @@ from typing import Protocol, TypeVar
 from babelcast.errors import UnsupportedLanguage
 from translation_svc import opus
 from translation_svc.chain import Chain
+from translation_svc.cost import Tally, Use, uncounted
 from translation_svc.glossary import Glossary
 from translation_svc.routes import Route, Routes, Step
-from translation_svc.segments import Clip, Prosody, Tier
+from translation_svc.segments import Clip, Component, Prosody, Tier
 from translation_svc.turns import Urgency
 from translation_svc.voices.base import Voice
 
@@ -35,12 +36,27 @@ class Interpreter(Protocol):
         ...
 
     async def translate(
-        self, text: str, *, source: str, target: str, glossary: Glossary, urgency: Urgency
+        self,
+        text: str,
+        *,
+        source: str,
+        target: str,
+        glossary: Glossary,
+        urgency: Urgency,
+        tally: Tally = uncounted,
     ) -> str:
         """Raises: UnsupportedLanguage, EngineFailure."""
         ...
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
+    async def speak(
+        self,
+        text: str,
+        *,
+        language: str,
+        prosody: Prosody,
+        tier: Tier = Tier.STANDARD,
+        tally: Tally = uncounted,
+    ) -> Clip:
         """Raises: EngineFailure."""
         ...
 
@@ -81,21 +97,42 @@ class EngineInterpreter:
             self._own(self._chain.warm(cold), name="warm engines")
 
     async def translate(
-        self, text: str, *, source: str, target: str, glossary: Glossary, urgency: Urgency
+        self,
+        text: str,
+        *,
+        source: str,
+        target: str,
+        glossary: Glossary,
+        urgency: Urgency,
+        tally: Tally = uncounted,
     ) -> str:
         """Text in `target`."""
         route: Route | None = self.routes.find(source, target)
         if route is None:
             raise UnsupportedLanguage(target, available=self.targets(source), source=source)
-        return await self._chain.translate(text, route, target=target, glossary=glossary, urgency=urgency)
+        return await self._chain.translate(
+            text, route, target=target, glossary=glossary, urgency=urgency, tally=tally
+        )
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
+    async def speak(
+        self,
+        text: str,
+        *,
+        language: str,
+        prosody: Prosody,
+        tier: Tier = Tier.STANDARD,
+        tally: Tally = uncounted,
+    ) -> Clip:
         """Text as sound; an empty clip when there is nothing to say."""
         if not any(map(str.isalnum, text)):
             return Clip(b"", _VOICE_SAMPLE_RATE_HZ)
-        speaking = self._own(
-            self._voice.speak(text, language=language, prosody=prosody, tier=tier), name="speak"
-        )
+
+        async def say() -> Clip:
+            clip = await self._voice.speak(text, language=language, prosody=prosody, tier=tier)
+            tally(Use(Component.SPEECH, clip.engine, language, clip.characters))
+            return clip
+
+        speaking = self._own(say(), name="speak")
         return await asyncio.shield(speaking)
 
     async def opus(self, clip: Clip) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from babelcast.errors import BabelcastError, ErrorCode
+from translation_svc.cost import Tally, uncounted
 from translation_svc.glossary import Glossary
 from translation_svc.interpreter import Interpreter
 from translation_svc.segments import (
@@ -53,6 +54,7 @@ class Lane:
         emit: Callable[[Answer], Awaitable[None]],
         segment_timeout_s: float,
         tier: Tier = Tier.STANDARD,
+        tally: Tally = uncounted,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.language = language
@@ -62,6 +64,7 @@ class Lane:
         self._emit = emit
         self._segment_timeout_s = segment_timeout_s
         self._tier = tier
+        self._tally = tally
         self._clock = clock
         self._waiting: deque[_Work] = deque()
         self._finals: OrderedDict[int, int] = OrderedDict()
@@ -142,11 +145,16 @@ class Lane:
             target=self.language,
             glossary=self._glossary,
             urgency=Urgency.FINAL if segment.is_final else Urgency.PARTIAL,
+            tally=self._tally,
         )
 
     async def _speak(self, text: str, work: _Work) -> Speech:
         clip = await self._interpreter.speak(
-            text, language=self.language, prosody=work.segment.prosody, tier=self._tier
+            text,
+            language=self.language,
+            prosody=work.segment.prosody,
+            tier=self._tier,
+            tally=self._tally,
         )
         encoded = await self._interpreter.opus(clip) if work.target.opus else b""
         return Speech(work.segment.number, self.language, clip, encoded)

@@ -90,7 +90,7 @@ class Speech:
 
 
 class Component(Enum):
-    """The station that failed."""
+    """A station: one that failed, or one that worked and is paid for."""
 
     TRANSLATION = "translation"
     SPEECH = "speech"

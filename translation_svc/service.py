@@ -9,12 +9,14 @@ import grpc
 from babelcast import languages
 from babelcast.channel import Channel
 from babelcast.errors import CapacityExhausted, InvalidMessage, ServiceUnavailable
+from babelcast.prices import Prices, published
 from babelcast.translation.v1 import translation_pb2 as pb
 from babelcast.translation.v1 import translation_pb2_grpc
+from translation_svc.cost import Meter
 from translation_svc.interpreter import Interpreter
 from translation_svc.segments import Answer, Segment
 from translation_svc.stream import Stream, StreamCut, StreamSettings
-from translation_svc.wire import read_glossary, read_segment, read_tier, write_answer
+from translation_svc.wire import read_glossary, read_segment, read_tier, write_answer, write_usage
 
 SERVICE_NAME = "babelcast.translation.v1.TranslationService"
 # Answers wait here for the network. When it is full, lanes wait: an owner who does not read gets no more.
@@ -27,10 +29,19 @@ Response: TypeAlias = pb.StreamingTranslateResponse
 class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
     """Serves streams from one interpreter."""
 
-    def __init__(self, interpreter: Interpreter, *, max_streams: int, segment_timeout_s: float) -> None:
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        *,
+        max_streams: int,
+        segment_timeout_s: float,
+        prices: Prices | None = None,
+    ) -> None:
+        """`prices` are those of the package if none are given."""
         self._interpreter = interpreter
         self._max_streams = max_streams
         self._segment_timeout_s = segment_timeout_s
+        self._prices = prices or published()
         self._draining = asyncio.Event()
         self._open = 0
         self._work: set[asyncio.Task[bool]] = set()
@@ -57,8 +68,9 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             raise CapacityExhausted(f"All {self._max_streams} translation streams are taken.")
         self._open += 1
         answers: Channel[Answer] = Channel(_ANSWERS_WAITING)
+        meter = Meter(self._prices)
         try:
-            stream = self._open_stream(await _first(request_iterator), answers)
+            stream = self._open_stream(await _first(request_iterator), answers, meter)
             yield Response(started=pb.StreamStarted())
             work = asyncio.create_task(_work(stream, request_iterator, answers), name="translation stream")
             self._work.add(work)
@@ -66,9 +78,9 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             context.add_done_callback(lambda _context: _cancel(work))  # type: ignore[arg-type]  # stub wants its own class
             try:
                 async for answer in answers:
-                    yield write_answer(answer)
+                    yield _telling(write_answer(answer), meter)
                 if not work.cancelled() and await work:
-                    yield Response(ended=pb.StreamEnded())
+                    yield _telling(Response(ended=pb.StreamEnded()), meter)
             finally:
                 work.cancel()
         finally:
@@ -88,14 +100,26 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             }
         )
 
-    def _open_stream(self, config: pb.StreamConfig, answers: Channel[Answer]) -> Stream:
+    def _open_stream(self, config: pb.StreamConfig, answers: Channel[Answer], meter: Meter) -> Stream:
         settings = StreamSettings(
             source=languages.normalise(config.source_language, parameter="sourceLanguage"),
             glossary=read_glossary(config),
             segment_timeout_s=self._segment_timeout_s,
             tier=read_tier(config),
         )
-        return Stream(settings, interpreter=self._interpreter, emit=answers.send, draining=self._draining)
+        return Stream(
+            settings,
+            interpreter=self._interpreter,
+            emit=answers.send,
+            draining=self._draining,
+            tally=meter.take,
+        )
+
+
+def _telling(response: Response, meter: Meter) -> Response:
+    """The response, with what engines did since the last one."""
+    response.usage.extend(map(write_usage, meter.drain()))
+    return response
 
 
 def _cancel(work: asyncio.Task[bool]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from babelcast.errors import ErrorCode, ServiceUnavailable, UnsupportedLanguage
+from translation_svc.cost import Tally, uncounted
 from translation_svc.glossary import Glossary
 from translation_svc.interpreter import Interpreter
 from translation_svc.lane import Lane
@@ -39,8 +40,11 @@ class Stream:
         interpreter: Interpreter,
         emit: Callable[[Answer], Awaitable[None]],
         draining: asyncio.Event,
+        tally: Tally = uncounted,
     ) -> None:
-        """Raises: UnsupportedLanguage when nothing is spoken from the source, ServiceUnavailable when the
+        """`tally` is told what engines do for the stream.
+
+        Raises: UnsupportedLanguage when nothing is spoken from the source, ServiceUnavailable when the
         engines have not told yet what there is.
         """
         targets = interpreter.targets(settings.source)
@@ -53,6 +57,7 @@ class Stream:
         self._interpreter = interpreter
         self._emit = emit
         self._draining = draining
+        self._tally = tally
         self._lanes: dict[str, Lane] = {}
         self._lane_tasks: list[asyncio.Task[None]] = []
 
@@ -99,6 +104,7 @@ class Stream:
             emit=self._emit,
             segment_timeout_s=self._settings.segment_timeout_s,
             tier=self._settings.tier,
+            tally=self._tally,
         )
         self._lanes[language] = lane
         self._lane_tasks.append(group.create_task(lane.run(), name=f"lane {language}"))

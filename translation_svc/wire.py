@@ -3,6 +3,7 @@
 from babelcast import languages
 from babelcast.errors import InvalidParameter
 from babelcast.translation.v1 import translation_pb2 as pb
+from translation_svc.cost import Usage
 from translation_svc.glossary import Glossary
 from translation_svc.segments import (
     MAX_TEXT_CHARACTERS,
@@ -85,6 +86,18 @@ def write_answer(answer: Answer) -> pb.StreamingTranslateResponse:
             reason=answer.reason.value,
             is_final=answer.is_final,
         )
+    )
+
+
+def write_usage(usage: Usage) -> pb.Usage:
+    """What an engine did, and what that cost."""
+    use = usage.use
+    return pb.Usage(
+        component=_COMPONENTS[use.component],
+        engine=use.engine,
+        language=use.language,
+        characters=use.characters,
+        cost_usd=usage.cost_usd,
     )
 
 

@@ -335,6 +335,7 @@ class StreamingTranslateResponse(_message.Message):
     SPEECH_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def started(self) -> Global___StreamStarted:
         """The first message."""
@@ -355,6 +356,12 @@ class StreamingTranslateResponse(_message.Message):
     def ended(self) -> Global___StreamEnded:
         """The last message: every segment before the end was answered."""
 
+    @_builtins.property
+    def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___Usage]:
+        """What engines did for this stream since the last message that told, whatever this one holds. What a stream
+        that was cut had not told yet is lost to it.
+        """
+
     def __init__(
         self,
         *,
@@ -363,16 +370,57 @@ class StreamingTranslateResponse(_message.Message):
         speech: Global___Speech | None = ...,
         failure: Global___Failure | None = ...,
         ended: Global___StreamEnded | None = ...,
+        usage: _abc.Iterable[Global___Usage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "started", b"started", "translation", b"translation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "started", b"started", "translation", b"translation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "started", b"started", "translation", b"translation", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["started", "translation", "speech", "failure", "ended"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
 Global___StreamingTranslateResponse: _TypeAlias = StreamingTranslateResponse  # noqa: Y015
+
+@_typing.final
+class Usage(_message.Message):
+    """Usage is work of an engine that is paid for by the character. Work that a cache spared is none, and work that
+    several streams share is told to the one that asked first.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPONENT_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    CHARACTERS_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
+    component: Global___Component.ValueType
+    """COMPONENT_TRANSLATION or COMPONENT_SPEECH."""
+    engine: _builtins.str
+    """Name of the engine, such as bergamot or polly-neural."""
+    language: _builtins.str
+    """ISO 639-1 code of what came out."""
+    characters: _builtins.int
+    """Characters that it is charged by."""
+    cost_usd: _builtins.float
+    """What they cost by the service's table of prices, US dollars."""
+    def __init__(
+        self,
+        *,
+        component: Global___Component.ValueType = ...,
+        engine: _builtins.str = ...,
+        language: _builtins.str = ...,
+        characters: _builtins.int = ...,
+        cost_usd: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "component", b"component", "cost_usd", b"cost_usd", "engine", b"engine", "language", b"language"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class StreamStarted(_message.Message):

@@ -58,7 +58,16 @@ async def test_a_sentence_is_translated_and_spoken(owner: "Owner", aws: "AwsLoca
     assert speech.duration_ms > 500
     (failure,) = [answer.failure for answer in answers if answer.HasField("failure")]
     assert (failure.language, failure.component) == ("ja", pb.COMPONENT_SPEECH)
-    await owner.end()
+    answers += await owner.end()
+    told = {(use.component, use.engine, use.language): use for answer in answers for use in answer.usage}
+    assert told.keys() == {
+        (pb.COMPONENT_TRANSLATION, "amazon", "es"),
+        (pb.COMPONENT_TRANSLATION, "amazon", "ja"),
+        (pb.COMPONENT_SPEECH, "polly-standard", "es"),
+    }
+    spoken = told[pb.COMPONENT_SPEECH, "polly-standard", "es"]
+    assert spoken.characters == len(texts["es"])
+    assert spoken.cost_usd == pytest.approx(4e-6 * len(texts["es"]))
 
 
 async def test_a_failing_language_leaves_the_others(owner: "Owner", aws: "AwsLocal") -> None:

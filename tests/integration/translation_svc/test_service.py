@@ -17,6 +17,7 @@ from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc.__main__ import start
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
+from translation_svc.cost import Tally, uncounted
 from translation_svc.glossary import Glossary
 from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.service import SERVICE_NAME, TranslationServicer
@@ -44,7 +45,14 @@ class Desk:
         return None
 
     async def translate(
-        self, text: str, *, source: str, target: str, glossary: Glossary, urgency: Urgency
+        self,
+        text: str,
+        *,
+        source: str,
+        target: str,
+        glossary: Glossary,
+        urgency: Urgency,
+        tally: Tally = uncounted,
     ) -> str:
         if text.startswith("wait"):
             self.waiting.set()
@@ -55,7 +63,15 @@ class Desk:
                 raise
         return text.upper()
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
+    async def speak(
+        self,
+        text: str,
+        *,
+        language: str,
+        prosody: Prosody,
+        tier: Tier = Tier.STANDARD,
+        tally: Tally = uncounted,
+    ) -> Clip:
         return Clip(bytes(320), 16_000)
 
     async def opus(self, clip: Clip) -> bytes:

@@ -70,7 +70,7 @@ class FakeVoice:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        return Clip(b"\1\0" * 16 * len(text), 16_000)
+        return Clip(b"\1\0" * 16 * len(text), 16_000, engine="fake", characters=len(text))
 
     async def aclose(self) -> None:
         return None

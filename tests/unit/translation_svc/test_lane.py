@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babelcast.errors import ErrorCode
+from translation_svc.cost import Tally, uncounted
 from translation_svc.failures import EngineDied
 from translation_svc.glossary import Glossary
 from translation_svc.lane import MAX_WAITING, Lane
@@ -49,7 +50,14 @@ class Desk:
         return None
 
     async def translate(
-        self, text: str, *, source: str, target: str, glossary: Glossary, urgency: Urgency
+        self,
+        text: str,
+        *,
+        source: str,
+        target: str,
+        glossary: Glossary,
+        urgency: Urgency,
+        tally: Tally = uncounted,
     ) -> str:
         self.translated.append((text, urgency))
         await self.gate.wait()
@@ -57,7 +65,15 @@ class Desk:
             raise EngineDied("fake")
         return text.upper()
 
-    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
+    async def speak(
+        self,
+        text: str,
+        *,
+        language: str,
+        prosody: Prosody,
+        tier: Tier = Tier.STANDARD,
+        tally: Tally = uncounted,
+    ) -> Clip:
         if self.voice_fails:
             raise EngineDied("voice")
         return Clip(text.encode("utf-16-le"), 16_000)
