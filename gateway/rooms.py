@@ -29,7 +29,9 @@ class Member(Protocol):
     connection_id: str
 
     async def on_audience(self, before: api.Audience, session: api.Session) -> None:
-        """Listeners came, went, or changed language."""
+        """Listeners came, went, or changed language. `before` has the languages that there were, and the
+        count of the last time that was news.
+        """
         ...
 
     async def on_ended(self, reason: str) -> None:
@@ -54,6 +56,10 @@ class Room:
     ending: "asyncio.Task[None] | None" = None
     changes: int = 0
     confirmed: bool = False
+    news_count: int = 0  # listeners when that was last news: many small steps are news as well
+
+    def __post_init__(self) -> None:
+        self.news_count = self.session.audience.listener_count
 
     def tell_speaker(self, message: say.ServerMessage) -> None:
         """Tell the speaker, if connected here."""
@@ -203,6 +209,9 @@ class Rooms:
         room.session.audience.CopyFrom(audience)
         if room.pipeline is not None and set(audience.languages) - set(before.languages):
             room.pipeline.on_audience()
+        before.listener_count = room.news_count
+        if messages.status_reason(before, audience) is not None:
+            room.news_count = audience.listener_count
         for member in tuple(room.members.values()):
             await member.on_audience(before, room.session)
 

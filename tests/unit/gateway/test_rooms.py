@@ -9,6 +9,7 @@ import pytest
 from babelcast.bus.in_process import InProcessBus
 from babelcast.errors import ServiceUnavailable, SessionNotFound
 from babelcast.session.v1 import session_pb2 as api
+from gateway import messages
 from gateway.fanout import Hub
 from gateway.rooms import Rooms
 from gateway.sessions import Sessions
@@ -56,9 +57,12 @@ class Member:
 
     def __init__(self) -> None:
         self.ended: list[str] = []
+        self.news: list[tuple[int, str]] = []
 
     async def on_audience(self, before: api.Audience, session: api.Session) -> None:
-        pass
+        reason = messages.status_reason(before, session.audience)
+        if reason is not None:
+            self.news.append((session.audience.listener_count, reason))
 
     async def on_ended(self, reason: str) -> None:
         self.ended.append(reason)
@@ -138,6 +142,33 @@ async def test_an_end_is_told_once_to_those_who_come_while_it_lasts() -> None:
     await rooms.end(newer, "x")
     assert member.ended == ["expired", "expired"]
     await rooms.aclose()
+
+
+async def test_small_steps_are_news_when_they_add_up() -> None:
+    """A count is compared with the one that was news last, languages with those that there were."""
+    record = Record()
+    rooms = await rooms_of(record)
+    member = Member()
+    rooms.enter(session(), member)
+
+    async def audience(count: int, *languages: str) -> None:
+        changed = api.Audience(listener_count=count, languages=dict.fromkeys(languages, 1))
+        assert record.on_change is not None
+        await record.on_change(api.WatchSessionsResponse(session_id=CODE, audience=changed))
+
+    for count in range(1, 31):
+        await audience(count, "es")
+    assert member.news[0] == (1, "newLanguage")
+    counts = [count for count, reason in member.news[1:] if reason == "listenerCountChange"]
+    assert counts == [2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29]
+    member.news.clear()
+    await audience(28, "es", "fr")
+    await audience(27, "es")
+    await audience(28, "es", "fr")
+    assert member.news == [(28, "newLanguage"), (28, "newLanguage")]
+    await audience(26, "es", "fr")
+    await audience(25, "es", "fr")
+    assert member.news[2:] == [(25, "listenerCountChange")]
 
 
 async def test_an_older_state_of_the_controls_is_ignored() -> None:
