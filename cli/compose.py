@@ -68,7 +68,7 @@ class Babelcast:
             speech = await create_service(speech_config)
             stack.push_async_callback(speech.aclose)
             speech_port = await speech.start()
-            watch.done(f"speech recognition, {speech_config.max_streams} sessions at once")
+            watch.done(f"speech recognition, {speech.max_streams} sessions at once")
 
             translation = TranslationApp(
                 dataclasses.replace(load(TranslationConfig, environ), translation_bind=ANY_PORT)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from babelcast.config import setting
+from transcription_svc.engines.model import size_folder
 from transcription_svc.listening import ListeningPolicy
 from transcription_svc.quality import QualityPolicy
 
@@ -23,7 +24,7 @@ class TranscriptionConfig:
 
     transcription_bind: str = setting("127.0.0.1:50052", "Address and port that the service listens on.")
     transcription_max_streams: Annotated[int, msgspec.Meta(ge=0)] = setting(
-        0, "Streams served at once; further ones are refused. 0: 1.5 for each core, 25 with amazon."
+        0, "Streams served at once; further ones are refused. 0: what the cores can do; 25 with amazon."
     )
     transcription_workers: Annotated[int, msgspec.Meta(ge=0)] = setting(
         0, "Threads that recognise speech. 0: one for each core, at most 4."
@@ -39,7 +40,7 @@ class TranscriptionConfig:
         "", "Another address of Amazon Transcribe, e.g. a VPC endpoint; https."
     )
     transcription_model: str = setting(
-        "", "Folder with a CTranslate2 Whisper model; the packaged one if empty."
+        "base", "Size of the Whisper model (tiny, base, small, turbo ...), or folder of a CTranslate2 one."
     )
     audio_quality_snr_db: Annotated[float, msgspec.Meta(ge=10, le=40)] = setting(
         20.0, "Speech to noise below which the speaker is warned, 10 to 40 dB."
@@ -99,8 +100,12 @@ class TranscriptionConfig:
 
     @property
     def model_path(self) -> Path | None:
-        """The model folder, if one is named."""
-        return Path(self.transcription_model) if self.transcription_model else None
+        """The folder of the model that is named, by itself or by its size; None for the packaged one."""
+        name = self.transcription_model
+        if name in ("", "base"):
+            return None
+        is_folder = os.sep in name or Path(name).is_dir()
+        return Path(name) if is_folder else size_folder(Path(self.data_dir), name)
 
 
 def _cores() -> int:

@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from babelcast.channel import Channel
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import FRAME_SAMPLES, SampleBuffer, Samples
+from transcription_svc.capacity import CostMeter
 from transcription_svc.engines.base import (
     Capabilities,
     Decoder,
@@ -47,9 +48,12 @@ class LiveTranscriber:
         *,
         workers: int,
         policy: SegmentPolicy | None = None,
+        meter: CostMeter | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`meter` is told what each decode takes."""
         self._decoder = decoder
+        self._meter = meter
         self._policy = policy or SegmentPolicy()
         self._clock = clock
         self._slots = FairSlots(workers)
@@ -66,6 +70,7 @@ class LiveTranscriber:
             options,
             decoder=self._decoder,
             policy=self._policy,
+            meter=self._meter,
             slots=self._slots,
             threads=self._threads,
             clock=self._clock,
@@ -85,6 +90,7 @@ class LiveRecognition:
         *,
         decoder: Decoder,
         policy: SegmentPolicy,
+        meter: CostMeter | None,
         slots: FairSlots,
         threads: Executor,
         clock: Callable[[], float],
@@ -92,6 +98,7 @@ class LiveRecognition:
         self._options = options
         self._decoder = decoder
         self._policy = policy
+        self._meter = meter
         self._slots = slots
         self._threads = threads
         self._clock = clock
@@ -179,9 +186,11 @@ class LiveRecognition:
                 # while waiting, more was heard: the newest audio is decoded, and only once
                 task = self._segmenter.next_task() or asked
                 samples = self._buffer.cut(task.start, task.end)
+                started = self._clock()
                 hypothesis = await asyncio.get_running_loop().run_in_executor(
                     self._threads, self._decoder.decode, samples, self._order(task)
                 )
+            self._tell_meter(task, self._clock() - started)
             took_ms = (self._clock() - began) * 1000
             self._segmenter.partial_ms = min(
                 max(self._policy.partial_ms, took_ms * _LOAD_FACTOR), _SLOWEST_PARTIAL_MS
@@ -190,6 +199,10 @@ class LiveRecognition:
         finally:
             self._decoding_since = None
             self._decoded.set()
+
+    def _tell_meter(self, task: Task, took_s: float) -> None:
+        if self._meter is not None:
+            (self._meter.thorough if task.thorough else self._meter.quick)(took_s)
 
     def _order(self, task: Task) -> DecodeTask:
         effort = Effort.THOROUGH if task.thorough else Effort.QUICK

@@ -4,23 +4,22 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Self
 
 import grpc
 
-from babelcast.errors import InvalidMessage, InvalidParameter, ServiceUnavailable, UnsupportedLanguage
+from babelcast import telemetry
+from babelcast.errors import InvalidMessage, InvalidParameter, UnsupportedLanguage
 from babelcast.rpc.server import GrpcServer
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 from transcription_svc.capacity import Capacity
+from transcription_svc.composition import load_engines
 from transcription_svc.config import TranscriptionConfig
 from transcription_svc.engines.base import Transcriber
-from transcription_svc.engines.model import find_model
-from transcription_svc.engines.whisper import WhisperDecoder
 from transcription_svc.listening import ListeningPolicy
-from transcription_svc.recognition import LiveTranscriber
 from transcription_svc.stream import TranscriptionStream
+from transcription_svc.tiers import Engine, Tiers
 from transcription_svc.vad import SileroDetector, SpeechDetector
 
 log = logging.getLogger(__name__)
@@ -32,20 +31,26 @@ _CONFIG_TIMEOUT_S = 10.0
 
 
 class TranscriptionServicer(rpc.TranscriptionServiceServicer):
-    """Serves streams with one engine."""
+    """Serves streams, each with the engine of its tier."""
 
     def __init__(
         self,
         *,
-        transcriber: Transcriber,
+        tiers: Tiers,
         detector: SpeechDetector,
-        max_streams: int,
+        capacity: Capacity,
         listening: ListeningPolicy | None = None,
     ) -> None:
-        self._transcriber = transcriber
+        self._tiers = tiers
         self._detector = detector
         self._listening = listening or ListeningPolicy()
-        self._capacity = Capacity(max_streams)
+        self._capacity = capacity
+        self._tell_capacity()
+
+    @property
+    def max_streams(self) -> int:
+        """Streams that can be open at once if further ones are of the standard tier."""
+        return self._capacity.limit(self._tiers.standard.cores_per_stream())
 
     async def StreamingTranscribe(  # noqa: N802 - named by the contract
         self,
@@ -57,13 +62,18 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
         Raises: InvalidMessage, InvalidParameter, InvalidAudioFormat, UnsupportedLanguage, CapacityExhausted.
         """
         config = await self._config(request_iterator)
-        with self._capacity.place():
-            stream = TranscriptionStream(
-                config, transcriber=self._transcriber, detector=self._detector, listening=self._listening
-            )
-            log.info("stream opened", extra={"language": config.language, "open": self._capacity.open})
-            async for response in stream.responses(request_iterator):
-                yield response
+        engine = await self._tiers.pick(config.quality_tier, config.language)
+        try:
+            with self._capacity.place(engine.cores_per_stream()):
+                self._tell_capacity()
+                stream = TranscriptionStream(
+                    config, transcriber=engine.transcriber, detector=self._detector, listening=self._listening
+                )
+                log.info("stream opened", extra={"language": config.language, "open": self._capacity.open})
+                async for response in stream.responses(request_iterator):
+                    yield response
+        finally:
+            self._tell_capacity()
         log.info("stream closed", extra={"open": self._capacity.open})
 
     async def GetCapabilities(  # noqa: N802 - named by the contract
@@ -72,13 +82,22 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
         context: grpc.aio.ServicerContext[pb.GetCapabilitiesRequest, pb.GetCapabilitiesResponse],  # noqa: ARG002
     ) -> pb.GetCapabilitiesResponse:
         """What this replica can do."""
-        capabilities = self._transcriber.capabilities
+        capabilities = self._tiers.standard.transcriber.capabilities
         return pb.GetCapabilitiesResponse(
             languages=capabilities.languages,
-            max_streams=self._capacity.limit,
+            max_streams=self.max_streams,
             open_streams=self._capacity.open,
             engine=capabilities.name,
+            partial_results=capabilities.partial_results,
+            word_times=capabilities.word_times,
+            has_premium=self._tiers.has_premium,
+            load=self._capacity.load,
         )
+
+    def _tell_capacity(self) -> None:
+        telemetry.STREAMS_OPEN.set(self._capacity.open)
+        telemetry.STREAMS_LIMIT.set(self.max_streams)
+        telemetry.LOAD.set(self._capacity.load)
 
     async def _config(self, requests: AsyncIterator[pb.StreamingTranscribeRequest]) -> pb.StreamConfig:
         try:
@@ -89,7 +108,7 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
         if first is None or first.WhichOneof("payload") != "config":
             raise InvalidMessage("A stream begins with its config.")
         config = first.config
-        languages = self._transcriber.capabilities.languages
+        languages = self._tiers.standard.transcriber.capabilities.languages
         if config.language not in languages:
             raise UnsupportedLanguage(config.language, available=languages)
         _between("minStability", config.min_stability, *_MIN_STABILITY)
@@ -108,7 +127,8 @@ class TranscriptionService:
 
     config: TranscriptionConfig
     _server: GrpcServer
-    _transcriber: Transcriber
+    _servicer: TranscriptionServicer
+    _tiers: Tiers
     port: int = 0
 
     async def start(self) -> int:
@@ -121,6 +141,11 @@ class TranscriptionService:
         log.info("transcription service listens", extra={"port": self.port})
         return self.port
 
+    @property
+    def max_streams(self) -> int:
+        """Streams that can be served live at once."""
+        return self._servicer.max_streams
+
     async def wait(self) -> None:
         """Wait until the server has stopped."""
         await self._server.wait()
@@ -128,7 +153,7 @@ class TranscriptionService:
     async def aclose(self, *, grace_s: float | None = None) -> None:
         """Drain within `grace_s` (from the configuration if None), then free the engine; idempotent."""
         await self._server.stop(grace_s=self.config.drain_seconds if grace_s is None else grace_s)
-        await self._transcriber.aclose()
+        await self._tiers.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -144,46 +169,24 @@ async def create_service(
     transcriber: Transcriber | None = None,
     detector: SpeechDetector | None = None,
 ) -> TranscriptionService:
-    """Load the engine (about 2 s, off the event loop) and put the service together; it does not listen yet.
+    """Load the engine (about 3 s, off the event loop) and put the service together; it does not listen yet.
 
     Raises: ServiceUnavailable when the engine is not installed.
     """
     if transcriber is None:
-        transcriber = await asyncio.to_thread(_load_engine, config)
+        tiers, capacity = await asyncio.to_thread(load_engines, config)
+    else:
+        tiers, capacity = Tiers(Engine(transcriber)), Capacity(limit=config.max_streams)
     if detector is None:
         detector = await asyncio.to_thread(SileroDetector)
     server = GrpcServer(
         config.transcription_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection
     )
     servicer = TranscriptionServicer(
-        transcriber=transcriber,
+        tiers=tiers,
         detector=detector,
-        max_streams=config.max_streams,
+        capacity=capacity,
         listening=config.listening,
     )
     rpc.add_TranscriptionServiceServicer_to_server(servicer, server.server)
-    return TranscriptionService(config, server, transcriber)
-
-
-def _load_engine(config: TranscriptionConfig) -> Transcriber:
-    if config.transcription_engine == "whisper":
-        return _load_whisper(config)
-    from transcription_svc.engines.amazon.transcriber import create_transcriber
-
-    return create_transcriber(
-        region=config.aws_region,
-        locales=config.transcription_locales,
-        endpoint=config.aws_endpoint_url_transcribe_streaming,
-    )
-
-
-def _load_whisper(config: TranscriptionConfig) -> LiveTranscriber:
-    files = find_model(
-        model_dir=config.model_path, data_dir=Path(config.data_dir), download=config.model_download
-    )
-    try:
-        decoder = WhisperDecoder(files, workers=config.workers)
-    except (RuntimeError, ValueError) as error:
-        raise ServiceUnavailable("The speech recognition model cannot be loaded.") from error
-    decoder.warm_up()
-    return LiveTranscriber(decoder, workers=config.workers)
+    return TranscriptionService(config, server, servicer, tiers)

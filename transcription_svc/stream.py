@@ -6,7 +6,6 @@ responses. Both put into one bounded channel that the call's handler empties.
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from babelcast import telemetry
@@ -44,7 +43,7 @@ class TranscriptionStream:
         transcriber: Transcriber,
         detector: SpeechDetector,
         listening: ListeningPolicy | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Raises: InvalidAudioFormat for a sample rate that is not accepted."""
         self._config = config
@@ -55,7 +54,7 @@ class TranscriptionStream:
         self._listening = Listening(self._report, listening or ListeningPolicy())
         self._out: Channel[pb.StreamingTranscribeResponse] = Channel(_RESPONSES)
         self._position = 0
-        self._clock = clock
+        self._clock = clock or asyncio.get_running_loop().time
         self._delivery = Delivery(partial_results=config.partial_results)
         self._held = asyncio.Event()
         self._delivering = asyncio.Lock()

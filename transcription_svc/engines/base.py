@@ -20,6 +20,10 @@ class Capabilities:
     """As shown to operators, e.g. whisper-base."""
     languages: tuple[str, ...]
     """ISO 639-1 codes that can be spoken, sorted."""
+    partial_results: bool = True
+    """Whether text comes while a segment is being spoken."""
+    word_times: bool = False
+    """Whether the engine knows when each word was said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Whisper's input: the log mel spectrogram of 16 kHz audio (80 bands, 25 ms windows every 10 ms).
+"""Whisper's input: the log mel spectrogram of 16 kHz audio (25 ms windows every 10 ms).
 
 After OpenAI's whisper/audio.py: Slaney mel filters, base 10 logarithm, a floor 8 below the maximum.
 """
@@ -11,6 +11,7 @@ from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import Samples
 
 BANDS = 80
+"""Of all models but large-v3 and what was made from it, which take 128."""
 FRAMES_PER_SECOND = 100
 _WINDOW = 400
 _HOP = SAMPLE_RATE_HZ // FRAMES_PER_SECOND
@@ -21,8 +22,8 @@ _MEL_PER_LOG = 27.0 / float(np.log(6.4))
 """Slaney's scale: linear up to 1 kHz, logarithmic above."""
 
 
-def log_mel(samples: Samples, padded_samples: int) -> Samples:
-    """The spectrogram of `samples` followed by silence up to `padded_samples`; shape (80, frames)."""
+def log_mel(samples: Samples, padded_samples: int, *, bands: int = BANDS) -> Samples:
+    """The spectrogram of `samples` followed by silence up to `padded_samples`; shape (bands, frames)."""
     spoken = len(samples) // _HOP + 3
     frames = padded_samples // _HOP
     padded = np.zeros((min(spoken, frames) + 2) * _HOP + _WINDOW, np.float32)
@@ -31,9 +32,9 @@ def log_mel(samples: Samples, padded_samples: int) -> Samples:
     padded[:half] = padded[half + 1 : 2 * half + 1][::-1]
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][: min(spoken, frames)]
     power = np.abs(np.fft.rfft(windows * _hann(), axis=1)).astype(np.float32) ** 2
-    bands = np.full((BANDS, frames), 1e-10, np.float32)
-    bands[:, : len(windows)] = np.maximum(_filters() @ power.T, 1e-10)
-    logarithm = np.log10(bands)
+    levels = np.full((bands, frames), 1e-10, np.float32)
+    levels[:, : len(windows)] = np.maximum(_filters(bands) @ power.T, 1e-10)
+    logarithm = np.log10(levels)
     floored = np.maximum(logarithm, logarithm.max() - _DYNAMIC_RANGE)
     scaled: Samples = np.ascontiguousarray((floored + 4.0) / 4.0, np.float32)
     return scaled
@@ -46,9 +47,9 @@ def _hann() -> Samples:
 
 
 @functools.cache
-def _filters() -> Samples:
-    """Triangular filters of equal area on Slaney's mel scale; shape (80, 201)."""
-    edges_mel = np.linspace(0.0, _mel_of_nyquist(), BANDS + 2)
+def _filters(bands: int) -> Samples:
+    """Triangular filters of equal area on Slaney's mel scale; shape (bands, 201)."""
+    edges_mel = np.linspace(0.0, _mel_of_nyquist(), bands + 2)
     linear = edges_mel * _KNEE_HZ / _KNEE_MEL
     logarithmic = _KNEE_HZ * np.exp((edges_mel - _KNEE_MEL) / _MEL_PER_LOG)
     edges = np.where(edges_mel < _KNEE_MEL, linear, logarithmic)

@@ -6,8 +6,9 @@ better.
 """
 
 import math
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ctranslate2
@@ -16,12 +17,16 @@ import tokenizers
 
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import Samples
+from transcription_svc.capacity import DecodeCost
 from transcription_svc.engines.base import Capabilities, DecodeTask, Effort, Hypothesis, Word
 from transcription_svc.engines.mel import FRAMES_PER_SECOND, log_mel
 from transcription_svc.engines.model import ModelFiles
+from transcription_svc.words import join, unspaced
 
 LANGUAGES = ("ca", "de", "en", "es", "fr", "gl", "it", "nl", "pl", "pt", "ru")
 """Those that the multilingual base model does decently, of those that have a name here."""
+_ENGLISH = ("en",)
+"""What a model made for English alone does."""
 
 _FULL_CONTEXT_S = 30.0
 _MARGIN_S = 1.0
@@ -61,6 +66,8 @@ _TOKENS_AT_LEAST = 24
 _LOOP_WORDS = 4
 """So many words said again at once are a loop, too few for the compression to show."""
 _SECONDS_PER_ALIGNMENT_STEP = 0.02
+_BROKEN = "\N{REPLACEMENT CHARACTER}"
+"""What the tokenizer makes of a part of a sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,11 @@ class WhisperDecoder:
             intra_threads=1,
         )
         self._tokenizer = tokenizers.Tokenizer.from_buffer(model.files["tokenizer.json"])
-        self._capabilities = Capabilities(name=model.name, languages=LANGUAGES)
+        self._multilingual = bool(self._model.is_multilingual)
+        self._bands = int(self._model.n_mels)
+        self._capabilities = Capabilities(
+            name=model.name, languages=LANGUAGES if self._multilingual else _ENGLISH, word_times=True
+        )
         self._end = self._special("<|endoftext|>")
 
     @property
@@ -128,14 +139,31 @@ class WhisperDecoder:
         )
 
     def warm_up(self) -> None:
-        """Decode a second of silence, so that the first speaker does not wait for first-time work."""
-        silence = np.zeros(SAMPLE_RATE_HZ, np.float32)
-        self._generate(silence, DecodeTask(language=LANGUAGES[0], effort=Effort.QUICK), 6.0)
+        """Decode something, so that the first speaker does not wait for first-time work."""
+        self._decode_noise(Effort.QUICK)
+
+    def measure_cost(self, clock_s: Callable[[], float] = time.process_time) -> DecodeCost:
+        """CPU seconds of one decode of each effort, by noise: it takes about as long as speech. About 1 s.
+
+        `clock_s` counts the CPU of the process, so that other work on the machine does not count.
+        """
+        self.warm_up()
+        took = {}
+        for effort in Effort:
+            began = clock_s()
+            self._decode_noise(effort)
+            took[effort] = clock_s() - began
+        return DecodeCost(quick_s=took[Effort.QUICK], thorough_s=took[Effort.THOROUGH])
+
+    def _decode_noise(self, effort: Effort) -> None:
+        noise = np.random.default_rng(0).normal(scale=0.1, size=3 * SAMPLE_RATE_HZ).astype(np.float32)
+        task = DecodeTask(language=self._capabilities.languages[0], effort=effort)
+        self._generate(noise, task, _CONTEXT_S[effort])
 
     def _generate(
         self, samples: Samples, task: DecodeTask, context_s: float
     ) -> tuple[ctranslate2.StorageView, _Text]:
-        features = log_mel(samples, math.ceil(context_s * SAMPLE_RATE_HZ))
+        features = log_mel(samples, math.ceil(context_s * SAMPLE_RATE_HZ), bands=self._bands)
         encoded = self._model.encode(ctranslate2.StorageView.from_array(features[None]))
         prompt = [*self._prompt(task), self._special("<|notimestamps|>")]
         limit = len(prompt) + _TOKENS_AT_LEAST + int(len(samples) / SAMPLE_RATE_HZ * _TOKENS_PER_SECOND)
@@ -162,6 +190,8 @@ class WhisperDecoder:
 
     def _prompt(self, task: DecodeTask) -> list[int]:
         # no words of earlier segments: they make the model go on in their style and repeat itself
+        if not self._multilingual:
+            return [self._special("<|startoftranscript|>")]
         return [
             self._special("<|startoftranscript|>"),
             self._special(f"<|{task.language}|>"),
@@ -171,21 +201,29 @@ class WhisperDecoder:
     def _words(self, tokens: list[int]) -> list[tuple[Word, list[int]]]:
         """Words with their tokens. Signs that stand alone belong to the word before."""
         words: list[tuple[str, list[int]]] = []
+        own: list[int] = []
         for token in tokens:
-            # a word may be spread over tokens that are no valid text by themselves
-            spelt = self._tokenizer.decode([token])
-            if words and not spelt.startswith(" "):
-                words[-1][1].append(token)
+            # a sign may be spread over tokens that are no valid text by themselves
+            own.append(token)
+            spelt = self._tokenizer.decode(own)
+            if spelt.endswith(_BROKEN):
+                continue
+            if words and not spelt.startswith(" ") and not unspaced(spelt):
+                words[-1] = (words[-1][0] + spelt, [*words[-1][1], *own])
             else:
-                words.append((spelt, [token]))
+                words.append((spelt, own))
+            own = []
         joined: list[tuple[Word, list[int]]] = []
-        for _, own in words:
-            text = self._tokenizer.decode(own).strip()
+        for spelt, own in words:
+            text = spelt.strip()
+            if joined and spelt.startswith(" ") and unspaced(joined[-1][0].text[-1:]):
+                last, before = joined.pop()
+                joined.append((Word(f"{last.text} "), before))
             if any(sign.isalnum() for sign in text):
                 joined.append((Word(text), own))
-            elif joined:
+            elif joined and text:
                 last, before = joined.pop()
-                joined.append((Word(f"{last.text} {text}".strip()), [*before, *own]))
+                joined.append((Word(join([last.text, text])), [*before, *own]))
         return joined
 
     def _timed(

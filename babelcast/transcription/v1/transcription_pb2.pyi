@@ -270,7 +270,7 @@ class TranscriptResult(_message.Message):
     segment: _builtins.int
     """Number of the segment, counting from the config's first_segment."""
     revision: _builtins.int
-    """Counts the results of one segment from 0."""
+    """Counts the results of one segment from 0. Partial results come at most five times a second."""
     text: _builtins.str
     """The whole text known now; never empty in a final result."""
     stable_text: _builtins.str
@@ -278,7 +278,9 @@ class TranscriptResult(_message.Message):
     is_final: _builtins.bool
     """True for the last result of the segment."""
     stability: _builtins.float
-    """How sure the engine is that text will stay, 0.0 to 1.0; 1.0 in a final result."""
+    """Mean probability that a word of text stays to the end, whatever the engine, 0.0 to 1.0: 1.0 for a word that
+    was committed or that the engine promises not to change. 1.0 in a final result.
+    """
     start_ms: _builtins.int
     """Start of the speech in the session's audio, ms."""
     end_ms: _builtins.int
@@ -447,12 +449,24 @@ class GetCapabilitiesResponse(_message.Message):
     MAX_STREAMS_FIELD_NUMBER: _builtins.int
     OPEN_STREAMS_FIELD_NUMBER: _builtins.int
     ENGINE_FIELD_NUMBER: _builtins.int
+    PARTIAL_RESULTS_FIELD_NUMBER: _builtins.int
+    WORD_TIMES_FIELD_NUMBER: _builtins.int
+    HAS_PREMIUM_FIELD_NUMBER: _builtins.int
+    LOAD_FIELD_NUMBER: _builtins.int
     max_streams: _builtins.int
-    """Streams this replica can serve live at once."""
+    """Streams this replica can serve live at once, further ones being of the standard tier. Follows what it measures."""
     open_streams: _builtins.int
     """Streams open now."""
     engine: _builtins.str
-    """Name of the engine."""
+    """Name of the engine of the standard tier."""
+    partial_results: _builtins.bool
+    """Whether text comes while a segment is being spoken."""
+    word_times: _builtins.bool
+    """Whether the engine knows when each word was said, so that segments end where words do."""
+    has_premium: _builtins.bool
+    """Whether a better engine serves the premium tier; StreamStarted names the one in use."""
+    load: _builtins.float
+    """Share of the capacity that open streams take, 0.0 to 1.0."""
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """ISO 639-1 codes that can be spoken."""
@@ -464,10 +478,14 @@ class GetCapabilitiesResponse(_message.Message):
         max_streams: _builtins.int = ...,
         open_streams: _builtins.int = ...,
         engine: _builtins.str = ...,
+        partial_results: _builtins.bool = ...,
+        word_times: _builtins.bool = ...,
+        has_premium: _builtins.bool = ...,
+        load: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "languages", b"languages", "max_streams", b"max_streams", "open_streams", b"open_streams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "has_premium", b"has_premium", "languages", b"languages", "load", b"load", "max_streams", b"max_streams", "open_streams", b"open_streams", "partial_results", b"partial_results", "word_times", b"word_times"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

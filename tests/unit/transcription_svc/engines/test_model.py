@@ -73,3 +73,49 @@ def test_the_download_is_the_last_way(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("faster_whisper.download_model", unreachable)
     with pytest.raises(ServiceUnavailable, match="could not be fetched"):
         model.find_model(model_dir=None, data_dir=tmp_path, download=True)
+
+
+def test_a_size_is_looked_for_in_the_data_folder(tmp_path: Path) -> None:
+    """A model of a known size is taken from its place, under its name, and without a hash to compare."""
+    folder = fill(model.size_folder(tmp_path, "small"))
+    found = model.find_model(model_dir=folder, data_dir=tmp_path, download=False)
+    assert (found.name, model.size_of(found.name)) == ("whisper-small", "small")
+
+
+def test_a_size_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without internet the folder is named where the files belong; with it the loader fills that folder."""
+    folder = model.size_folder(tmp_path, "small")
+    with pytest.raises(ServiceUnavailable, match=f"small is not installed; put its files into {folder}"):
+        model.find_model(model_dir=folder, data_dir=tmp_path, download=False)
+
+    def unreachable(size: str, *, output_dir: str) -> str:
+        raise ConnectionError(f"{size} into {output_dir}")
+
+    monkeypatch.setattr("faster_whisper.download_model", unreachable)
+    with pytest.raises(ServiceUnavailable, match=f"could not be fetched; put its files into {folder}"):
+        model.find_model(model_dir=folder, data_dir=tmp_path, download=True)
+
+    def fetched(size: str, *, output_dir: str) -> str:
+        assert size == "small"
+        Path(output_dir).rmdir()
+        return str(fill(Path(output_dir)))
+
+    monkeypatch.setattr("faster_whisper.download_model", fetched)
+    assert model.find_model(model_dir=folder, data_dir=tmp_path, download=True).name == "whisper-small"
+
+
+def test_an_unknown_size_is_named(tmp_path: Path) -> None:
+    """A word that is neither a folder nor a size gets the list of sizes."""
+    folder = model.size_folder(tmp_path, "enormous")
+    with pytest.raises(ServiceUnavailable, match=r"no speech model enormous.* turbo"):
+        model.find_model(model_dir=folder, data_dir=tmp_path, download=True)
+
+
+def test_the_best_installed_model_is_found(tmp_path: Path) -> None:
+    """Of better ones the best that knows more than English; none for the best one or one of no known size."""
+    assert model.best_installed(tmp_path, above="base") is None
+    for size in ("tiny", "small", "medium", "medium.en"):
+        fill(model.size_folder(tmp_path, size))
+    assert model.best_installed(tmp_path, above="base") == model.size_folder(tmp_path, "medium")
+    assert model.best_installed(tmp_path, above="large-v3") is None
+    assert model.best_installed(tmp_path, above="own") is None
