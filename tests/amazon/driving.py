@@ -15,7 +15,7 @@ from transcription_svc.engines.amazon.recognition import Times
 from transcription_svc.engines.amazon.transcriber import AmazonTranscriber
 from transcription_svc.engines.base import Recognition, SegmentResult
 
-FAST = Times(catch_up=100.0, partial_gap_s=0.0)
+FAST = Times(catch_up=100.0)
 SOON = Backoff(base_s=0.01, cap_s=0.02)
 
 
@@ -66,5 +66,7 @@ async def everything(recognition: Recognition) -> list[SegmentResult]:
 
 
 def spoken_words(results: list[SegmentResult]) -> list[str]:
-    """The words of all finals, without their full stops."""
-    return [word.strip(".") for result in results if result.is_final for word in result.text.split()]
+    """The words of all finals, without their full stops and capitals."""
+    return [
+        word.strip(".").casefold() for result in results if result.is_final for word in result.text.split()
+    ]

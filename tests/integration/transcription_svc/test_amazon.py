@@ -159,26 +159,32 @@ async def test_the_server_rejects_wrong_chunks(transcribe_server: TranscribeServ
 
 
 class Forging:
-    """Opens connections whose third chunk is signed with another prior signature."""
+    """Opens connections whose third chunk does not follow from the second."""
 
     def __init__(self, connector: AmazonConnector) -> None:
         self.connector = connector
 
-    async def connect(self, wanted: Wanted) -> AmazonConnection:
+    async def connect(self, wanted: Wanted) -> "ForgedConnection":
         """Open one."""
-        connection = await self.connector.connect(wanted)
-        stream = connection.stream.input_stream
-        send, sent = stream.send_audio_event, 0
+        return ForgedConnection(await self.connector.connect(wanted))
 
-        async def forge(audio_chunk: bytes) -> None:
-            nonlocal sent
-            sent += 1
-            if sent == 3:
-                stream._prior_signature = bytes(32)
-            await send(audio_chunk=audio_chunk)
 
-        stream.send_audio_event = forge
-        return connection
+class ForgedConnection:
+    """A connection that forgets the second signature."""
+
+    def __init__(self, connection: AmazonConnection) -> None:
+        self.connection = connection
+        self.end = connection.end
+        self.results = connection.results
+        self.close = connection.close
+        self.sent = 0
+
+    async def send(self, pcm: bytes) -> None:
+        """Queue audio."""
+        self.sent += 1
+        if self.sent == 3:
+            self.connection.stream.input_stream._prior_signature = bytes(32)
+        await self.connection.send(pcm)
 
 
 async def test_session_tokens_are_signed(transcribe_server: TranscribeServer) -> None:
@@ -247,10 +253,26 @@ async def test_an_early_end_of_the_answer_is_noticed(transcribe_server: Transcri
 async def test_a_connection_that_falls_silent_is_left(transcribe_server: TranscribeServer) -> None:
     """Speech that is not answered for too long is sent again on another connection."""
     transcribe_server.scripts = [Reciter(until_s=2.0, then=lambda call: call.until_left()), Reciter()]
+    now = [0.0]
     times = replace(FAST, stall_s=3.0)
-    results = await transcribe(amazon(transcribe_server, times=times), [speak(1, 16), pause(0.5)])
-    assert spoken_words(results) == words(1, 16)
-    assert len(transcribe_server.calls) == 2
+    recognition = amazon(transcribe_server, times=times, clock=lambda: now[0]).open(ENGLISH)
+    reading = asyncio.create_task(everything(recognition))
+    await feed(recognition, speak(1, 12))
+    await transcribe_server.until(lambda: any(call.seconds > 5.5 for call in transcribe_server.calls))
+    assert len(transcribe_server.calls) == 1
+    now[0] = 4.0
+    await feed(recognition, speak(13, 4))
+    await transcribe_server.until(lambda: len(transcribe_server.calls) == 2)
+    await recognition.finish()
+    assert spoken_words(await reading) == words(1, 16)
+    await recognition.aclose()
+
+
+async def test_speech_without_an_answer_at_the_end_is_not_lost(transcribe_server: TranscribeServer) -> None:
+    """When the deadline passes and much speech has no answer, the owner is told, and sends it again."""
+    transcribe_server.scripts = [Reciter(until_s=2.0, then=lambda call: call.until_left())]
+    error = await fails(amazon(transcribe_server, times=replace(FAST, end_s=0.5)), [speak(1, 16)])
+    assert type(error) is ServiceUnavailable
 
 
 async def test_noise_that_looks_like_speech_ends(transcribe_server: TranscribeServer) -> None:
@@ -418,7 +440,7 @@ async def test_a_client_that_stops_sending_keeps_its_connection_for_a_while(
 ) -> None:
     """While no audio comes, silence keeps the connection alive and moves no times; then it closes."""
     transcribe_server.scripts = [Reciter()]
-    times = Times(catch_up=1000.0, partial_gap_s=0.0, keepalive_s=0.05, idle_s=4.0)
+    times = Times(catch_up=1000.0, keepalive_s=0.05, idle_s=4.0)
     now = [0.0]
     recognition = amazon(transcribe_server, times=times, clock=lambda: now[0]).open(ENGLISH)
     reading = asyncio.create_task(everything(recognition))

@@ -19,7 +19,7 @@ from transcription_svc.engines.amazon.audio_log import AudioLog
 from transcription_svc.engines.amazon.client import Connection, Connector, Wanted
 from transcription_svc.engines.amazon.faults import FAILURES, Backoff, BrokenConnection, Fault, Kind, diagnose
 from transcription_svc.engines.amazon.hearing import StreamClock, read_result
-from transcription_svc.engines.amazon.outbox import PARTIAL_GAP_S, Outbox
+from transcription_svc.engines.amazon.outbox import Outbox
 from transcription_svc.engines.amazon.segments import SegmentBuilder
 from transcription_svc.engines.base import SegmentResult
 
@@ -45,15 +45,13 @@ class Times:
     keepalive_s: float = 5.0
     """Without audio, until some silence is sent; Amazon ends a stream after 15 s."""
     stall_s: float = 15.0
-    """Speech without any answer, after which a connection counts as broken."""
+    """Speech, and time, without any answer, after which a connection counts as broken."""
     ahead_s: float = 10.0
     """Audio taken in that could not be sent yet; more waits with who feeds it."""
     replay_s: float = 30.0
     """Audio without a final result that is kept at most; the oldest is dropped, after it was sent once."""
     catch_up: float = 4.0
     """How many times faster than speech old audio is sent again."""
-    partial_gap_s: float = PARTIAL_GAP_S
-    """Between partial results."""
 
 
 class AmazonRecognition:
@@ -78,12 +76,13 @@ class AmazonRecognition:
         self._clock = clock
         self._chance = chance
         self._audio = AudioLog(limit_s=times.replay_s)
-        self._outbox = Outbox(_FINALS, clock=clock, partial_gap_s=times.partial_gap_s)
+        self._outbox = Outbox(_FINALS)
         self._heard = asyncio.Event()
         self._room = asyncio.Event()
         self._sent = 0
         self._fed_at = clock()
         self._unanswered = 0
+        self._answered_at = clock()
         self._doubted: int | None = None
         self._retries = 0
         self._fault: Fault | None = None
@@ -152,8 +151,10 @@ class AmazonRecognition:
                     await self._serve()
             except TimeoutError:
                 log.warning("transcription did not end in time", extra={"retries": self._retries})
-                if self._fault is not None:  # not connected: the owner has the audio and asks elsewhere
+                if self._fault is not None:
                     raise self._fault.error() from None
+                if self._unanswered > _DOUBTFUL:  # the owner has the audio and asks elsewhere
+                    raise diagnose(BrokenConnection()).error() from None
             self._outbox.put(self._segments.finish())
         finally:
             self._outbox.close()
@@ -200,6 +201,7 @@ class AmazonRecognition:
         async with asyncio.timeout(self._times.start_s):
             connection = await self._connector.connect(self._wanted)
         clock = StreamClock(begin)
+        self._answered_at = self._clock()
         try:
             receiving = asyncio.create_task(self._receive(connection, clock), name="receive")
             sending = asyncio.create_task(self._send(connection, clock), name="send")
@@ -223,11 +225,10 @@ class AmazonRecognition:
                 await asyncio.shield(receiving)
         except TimeoutError:
             log.warning("transcription did not answer the end")
-        else:
-            if self._unanswered > _DOUBTFUL and begin != self._doubted:
-                # it had ended its answer long before, which the library does not tell; or it was no speech
-                self._doubted = begin
-                raise BrokenConnection("the end came without an answer to speech")
+        if self._unanswered > _DOUBTFUL and begin != self._doubted:
+            # it had ended its answer long before, which the library does not tell; or it was no speech
+            self._doubted = begin
+            raise BrokenConnection("the end came without an answer to speech")
         self._outbox.put(self._segments.finish())
         # all that was sent has had its chance
         self._segments.settled = max(self._segments.settled, self._sent)
@@ -236,6 +237,7 @@ class AmazonRecognition:
         results = connection.results()
         async for result in results:
             self._unanswered = 0
+            self._answered_at = self._clock()
             self._retries = 0
             self._fault = None
             if result is not None:
@@ -261,7 +263,7 @@ class AmazonRecognition:
         await connection.end()
 
     async def _send_piece(self, connection: Connection, clock: StreamClock, pcm: bytes) -> None:
-        if self._unanswered > self._times.stall_s * SAMPLE_RATE_HZ:
+        if self._stalled():
             raise BrokenConnection("no answer to speech")
         await connection.send(pcm)
         samples = len(pcm) // 2
@@ -282,6 +284,12 @@ class AmazonRecognition:
             pcm = silence(100)
             await connection.send(pcm)
             clock.inserted(len(pcm) // 2)
+
+    def _stalled(self) -> bool:
+        """Whether Amazon has said nothing of much speech for long; catching up it may be late."""
+        patience_s = self._times.stall_s
+        late = self._clock() - self._answered_at > patience_s
+        return late and self._unanswered > patience_s * SAMPLE_RATE_HZ
 
     def _idle_s(self) -> float:
         """How long nobody has spoken, in audio and in time without any."""

@@ -40,7 +40,7 @@ class AmazonTranscriber:
     @property
     def capabilities(self) -> Capabilities:
         """All languages that Amazon transcribes live."""
-        return Capabilities(name=NAME, languages=tuple(sorted(self._locales)))
+        return Capabilities(name=NAME, languages=tuple(sorted(self._locales)), word_times=True)
 
     def open(self, options: StreamOptions) -> AmazonRecognition:
         """Start a stream.
