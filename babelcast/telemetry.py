@@ -71,6 +71,12 @@ ENGINE_COST = _meter.create_counter(
     description="What those characters cost by the table of prices.",
 )
 
+LISTENED = _meter.create_counter(
+    "babelcast.gateway.listened",
+    unit="s",
+    description="Time that listeners were in sessions of this gateway, all of them added up.",
+)
+
 
 def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]:
     """Export metrics to the collector named by OTEL_EXPORTER_OTLP_ENDPOINT, if one is.

@@ -95,7 +95,14 @@ def server_messages() -> str:
     sections = [_section(_tag(kind), kind, hidden=_fields(say.ServerMessage)) for kind in kinds]
     parts = [
         _section(kind.__name__, kind, hidden=())
-        for kind in (say.BroadcastState, say.Dynamics, say.Timing, say.SessionView)
+        for kind in (
+            say.BroadcastState,
+            say.Dynamics,
+            say.Timing,
+            say.SessionView,
+            say.Usage,
+            say.EngineUse,
+        )
     ]
     return "\n\n".join([overview, *sections, *parts])
 

@@ -83,6 +83,16 @@ FIELDS: Final = {
         "`speakerEnded`, `speakerDisconnected`, `endedByOperator`, `expired`, `serviceUnavailable`, or the"
         " speaker's own word."
     ),
+    "SessionEnded.usage": "What the talk used and cost, since this gateway had it; for its speaker alone.",
+    "listenerHours": "How long the talk was listened to, all listeners added up, h.",
+    "costUsd": "What it cost by the deployment's table of prices, US dollars; what runs here costs nothing.",
+    "costPerListenerHour": "`costUsd` for each hour that somebody listened.",
+    "engines": "A list of [EngineUse](#engineuse).",
+    "engine": "Name of the engine, such as `bergamot` or `polly-neural`.",
+    "EngineUse.component": "What it did.",
+    "EngineUse.language": "The language that came out; absent for transcription.",
+    "amount": "How much of `unit` it charges for.",
+    "unit": "What it charges by: characters of text, or seconds of speech.",
     "refreshBy": "When this connection will be closed, ms since the Unix epoch.",
     "remainingMinutes": "Time left, minutes.",
     "requestId": "Any string; the direct answer or error carries it back.",
@@ -232,6 +242,7 @@ STATUSES: Final = {
 SETTINGS: Final = {
     "AWS_REGION": "Region of the user pool, the DynamoDB tables and Amazon's engines; boto's own when empty.",
     "DATA_DIR": "Folder of the session file, the local issuer's key and fetched models.",
+    "PRICES_FILE": "File with prices in place of those in `babelcast/prices.toml`; empty for none.",
     "RESUME_WINDOW_SECONDS": "How long those who come back can catch up on what they missed, s.",
 }
 """Meaning of the variables that services share and each describes from its own side."""

@@ -50,4 +50,7 @@ class GatewayConfig:
     )
     resume_window_seconds: Positive = setting(120, "How long a listener can catch up on what it missed, s.")
     status_interval_seconds: Positive = setting(30, "How often a speaker is told the audience, s.")
+    prices_file: str = setting(
+        "", "File with prices of engines in place of the built-in ones; empty for none."
+    )
     drain_seconds: Positive = setting(20, "Longest time to let sentences finish when stopping, s.")

@@ -9,6 +9,7 @@ from babelcast import languages
 from babelcast.auth.verifier import TokenVerifier
 from babelcast.bus.base import Bus
 from babelcast.errors import BabelcastError, UnsupportedLanguage
+from babelcast.prices import Prices
 from gateway.config import GatewayConfig
 from gateway.fanout import Hub
 from gateway.rooms import Rooms
@@ -90,5 +91,6 @@ class Desk:
     bus: Bus
     hub: Hub
     rooms: Rooms
+    prices: Prices
     clock_ms: Callable[[], int]
     clock: Callable[[], float]

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from babelcast.bus.base import Bus
 from babelcast.event.v1 import event_pb2 as event
+from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
@@ -19,11 +20,16 @@ from gateway import messages
 from gateway.fanout import Hub
 from gateway.publisher import Publisher
 from gateway.sentences import OpenSegment, Sentence, Shown, elapsed_ms
+from gateway.sound_warnings import SoundWarnings
 from gateway.streams import Stations, TranscriptionStream
 from gateway.transcribing import Transcribing
 from gateway.translating import Translating
+from gateway.usage import SessionUsage
 
 LOSING = "Transcription does not keep up: some of what is said is lost."
+
+
+BYTES_PER_S = 2 * SAMPLE_RATE_HZ
 
 
 class Pipeline:
@@ -39,9 +45,12 @@ class Pipeline:
         tell_speaker: Callable[[ServerMessage], None],
         clock_ms: Callable[[], int],
         buffer_s: int,
+        usage: SessionUsage,
     ) -> None:
         """`session` is kept current by the caller; `hub` says what its listeners want made."""
+        self.usage = usage
         self._session = session
+        self._stations = stations
         self._tell_speaker = tell_speaker
         self._clock_ms = clock_ms
         self._open_segment = OpenSegment()
@@ -59,8 +68,14 @@ class Pipeline:
             buffer_s=buffer_s,
         )
         self._translating = Translating(
-            session, stations=stations, publisher=self._publisher, demand=hub.demand, clock_ms=clock_ms
+            session,
+            stations=stations,
+            publisher=self._publisher,
+            demand=hub.demand,
+            clock_ms=clock_ms,
+            on_usage=usage.take,
         )
+        self._warnings = SoundWarnings()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -82,7 +97,10 @@ class Pipeline:
 
     def feed(self, pcm: bytes) -> None:
         """Take 16 kHz audio from the speaker; never waits."""
+        self.usage.transcribed(self._stations.transcription_engine, len(pcm) / BYTES_PER_S)
         self._transcribing.feed(pcm)
+        self._warnings.heard(self._clock_ms(), self._session.broadcast)
+        self._warn()
 
     def hold(self, held: bool) -> None:
         """Whether audio waits for what comes before it: until it is fed, silence is not taken for a pause."""
@@ -168,7 +186,13 @@ class Pipeline:
         )
 
     def _on_quality(self, change: transcription_api.QualityEvent) -> None:
-        self._tell_speaker(messages.quality(change, now_ms=self._clock_ms()))
+        self._warnings.change(change)
+        self._warn()
+
+    def _warn(self) -> None:
+        now_ms = self._clock_ms()
+        for event_due in self._warnings.due(now_ms, self._session.broadcast):
+            self._tell_speaker(messages.quality(event_due, now_ms=now_ms))
 
     async def _on_transcription_state(self, working: bool) -> None:
         await self._publisher.transcription_notice(working=working)

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from babelcast import prices
 from babelcast.auth.config import Trust
 from babelcast.auth.local_issuer import JWKS_PATH, LocalIssuer, local_trust
 from babelcast.auth.verifier import Speaker as Identity
@@ -127,6 +128,7 @@ class Gateway:
                 bus=bus,
                 hub=hub,
                 rooms=rooms,
+                prices=prices.load(config.prices_file),
                 clock_ms=wall_clock_ms,
                 clock=clock,
             )

@@ -24,6 +24,7 @@ from gateway.reorder import Chunk, Reorder
 from gateway.rooms import Room
 from gateway.streams import TranscriptionStream
 from gateway.transcribing import stream_config
+from gateway.usage import SessionUsage
 
 FINISH_WITHIN_S = 15.0
 ACK_EVERY_S = 1.0
@@ -54,6 +55,7 @@ class Speaker:
         self._acked_s = float("-inf")
         self._end_request_id = ""
         self._periodic: asyncio.Task[None] | None = None
+        self._usage: SessionUsage | None = None
 
     @classmethod
     async def create(
@@ -128,6 +130,8 @@ class Speaker:
         )
         if room.pipeline is None:
             speaker._start(None)
+        else:
+            speaker._usage = room.pipeline.usage
         await desk.rooms.confirm(room)
         return speaker
 
@@ -192,6 +196,8 @@ class Speaker:
 
     async def on_audience(self, before: api.Audience, session: api.Session) -> None:
         """Tell the speaker at once when the audience changed much."""
+        if self._usage is not None:
+            self._usage.listening(session.audience.listener_count)
         reason = messages.status_reason(before, session.audience)
         if reason is not None:
             self._outlet.send(messages.session_status(session, reason=reason, now_ms=self._desk.clock_ms()))
@@ -204,6 +210,7 @@ class Speaker:
             say.SessionEnded(
                 session_id=self.room.session.session_id,
                 reason=reason,
+                usage=self._usage.told() if self._usage is not None else UNSET,
                 request_id=self._end_request_id or UNSET,
                 timestamp=self._desk.clock_ms(),
             )
@@ -235,6 +242,11 @@ class Speaker:
     def _start(self, stream: TranscriptionStream | None) -> None:
         room = self.room
         room.owned = True
+        self._usage = SessionUsage(
+            prices=self._desk.prices,
+            listeners=room.session.audience.listener_count,
+            clock_ms=self._desk.clock_ms,
+        )
         room.pipeline = Pipeline(
             room.session,
             stations=self._desk.stations,
@@ -243,6 +255,7 @@ class Speaker:
             tell_speaker=room.tell_speaker,
             clock_ms=self._desk.clock_ms,
             buffer_s=self._desk.config.audio_buffer_max_seconds,
+            usage=self._usage,
         )
         room.pipeline.start(stream).add_done_callback(room.on_pipeline_done)
 

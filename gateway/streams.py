@@ -32,8 +32,8 @@ class ServiceStream(Generic[RequestT, ResponseT]):
     def __init__(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> None:
         self._call: grpc.aio.StreamStreamCall[RequestT, ResponseT] = call
 
-    async def open(self, config: RequestT) -> None:
-        """Send the config and wait for `started`.
+    async def open(self, config: RequestT) -> ResponseT:
+        """Send the config and wait for `started`, which is returned.
 
         Raises: BabelcastError as the service says; ServiceUnavailable when it says nothing in time.
         """
@@ -48,6 +48,7 @@ class ServiceStream(Generic[RequestT, ResponseT]):
         if response is grpc.aio.EOF or not cast("Message", response).HasField("started"):
             self._call.cancel()
             raise ServiceUnavailable("The stream did not start.")
+        return cast("ResponseT", response)
 
     async def send(self, request: RequestT) -> None:
         """Send one message.
@@ -102,13 +103,16 @@ class Stations:
     """Where streams are opened, and what languages they take."""
 
     def __init__(self, transcription: grpc.aio.Channel, translation: grpc.aio.Channel) -> None:
+        self.transcription_engine = ""
+        """Who transcribes, as the last stream that started said."""
         self._transcription: TranscriptionServiceAsyncStub = TranscriptionServiceStub(transcription)
         self._translation: TranslationServiceAsyncStub = TranslationServiceStub(translation)
 
     async def transcribe(self, config: transcription_api.StreamConfig) -> TranscriptionStream:
         """A transcription stream that has started. Raises: BabelcastError, also when there is no room."""
         stream: TranscriptionStream = ServiceStream(self._transcription.StreamingTranscribe())
-        await stream.open(transcription_api.StreamingTranscribeRequest(config=config))
+        first = await stream.open(transcription_api.StreamingTranscribeRequest(config=config))
+        self.transcription_engine = first.started.engine
         return stream
 
     async def translate(self, config: translation_api.StreamConfig) -> TranslationStream:

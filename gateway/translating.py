@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from babelcast.bus.base import Topic
 from babelcast.channel import Channel, ChannelClosed
@@ -33,13 +33,15 @@ class Translating:
         publisher: Publisher,
         demand: Callable[[Topic], Demand],
         clock_ms: Callable[[], int],
+        on_usage: Callable[[Iterable[api.Usage]], None],
     ) -> None:
-        """`demand` says what the listeners of a topic want made."""
+        """`demand` says what the listeners of a topic want made; `on_usage` hears what engines did for it."""
         self._session = session
         self._stations = stations
         self._publisher = publisher
         self._demand = demand
         self._clock_ms = clock_ms
+        self._on_usage = on_usage
         self._sentences = Sentences()
         self._backoff = Backoff()
         # Policy: a final waits for room, a partial is left out when half is taken.
@@ -151,6 +153,7 @@ class Translating:
 
     async def _on_response(self, response: api.StreamingTranslateResponse) -> None:
         self._backoff.reset()
+        self._on_usage(response.usage)
         if response.HasField("translation"):
             await self._on_translation(response.translation)
         elif response.HasField("speech"):

@@ -275,11 +275,32 @@ class ConnectionTimeout(ServerMessage, frozen=True, kw_only=True, tag_field="typ
     idle_seconds: int
 
 
+class EngineUse(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one engine did."""
+
+    component: Component
+    engine: str
+    language: Text = UNSET
+    amount: float
+    unit: Literal["character", "second"]
+    cost_usd: float
+
+
+class Usage(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a talk used of the engines, and what that cost."""
+
+    listener_hours: float
+    cost_usd: float
+    cost_per_listener_hour: float | UnsetType = UNSET
+    engines: Sequence[EngineUse]
+
+
 class SessionEnded(ServerMessage, frozen=True, kw_only=True, tag_field="type", tag="sessionEnded"):
     """The talk is over."""
 
     session_id: str
     reason: str
+    usage: Usage | UnsetType = UNSET
 
 
 class SessionView(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -31,7 +31,7 @@ def test_the_table_says_where_it_is_from() -> None:
 @pytest.mark.parametrize(
     ("service", "engine", "amount", "usd"),
     [
-        ("transcription", "amazon", 3600, 1.44),
+        ("transcription", "amazon-transcribe", 3600, 1.44),
         ("translation", "amazon", 1_000_000, 15.0),
         ("speech", "polly-standard", 500_000, 2.0),
         ("speech", "polly-neural", 1_000, 0.016),
