@@ -5,11 +5,12 @@ from types import TracebackType
 from typing import Self
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from babelcast.errors import ServiceUnavailable
 from babelcast.rpc.errors import ErrorInterceptor
+from babelcast.rpc.health import Health
 from babelcast.rpc.options import SERVER
 
 
@@ -17,7 +18,8 @@ class GrpcServer:
     """One listening gRPC server.
 
     Register servicers on `server` before `start()`. `set_serving` tells health; `stop` drains: health says
-    NOT_SERVING first, then new calls are refused, and calls under way get `grace_s` seconds.
+    NOT_SERVING first and ends its watches, then new calls are refused, and calls under way get `grace_s`
+    seconds.
     """
 
     def __init__(self, bind: str, *, services: Sequence[str], reflection_enabled: bool = False) -> None:
@@ -26,7 +28,7 @@ class GrpcServer:
         self.port = 0
         self._bind = bind
         self._services = tuple(services)
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
         if reflection_enabled:
             names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -47,10 +49,8 @@ class GrpcServer:
 
     async def set_serving(self, *, serving: bool) -> None:
         """Tell health whether the services can do their work."""
-        kind = health_pb2.HealthCheckResponse
-        status = kind.SERVING if serving else kind.NOT_SERVING
         for service in ("", *self._services):
-            await self._health.set(service, status)
+            self._health.set(service, serving=serving)
 
     async def wait(self) -> None:
         """Wait until the server has stopped."""
@@ -58,7 +58,7 @@ class GrpcServer:
 
     async def stop(self, *, grace_s: float) -> None:
         """Drain and stop; idempotent."""
-        await self._health.enter_graceful_shutdown()
+        self._health.drain()
         await self.server.stop(grace_s)
 
     async def __aenter__(self) -> Self:

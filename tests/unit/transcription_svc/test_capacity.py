@@ -84,7 +84,7 @@ def test_places_never_take_more_than_there_is(cores: float, streams: list[float]
 
 
 def test_slower_decodes_count() -> None:
-    """Decodes that take longer than at the start raise the cost, by half at most; fast ones do not lower it."""
+    """Decodes that take longer than at the start raise the cost, by half at most; fast ones lower nothing."""
     meter = CostMeter(BASE)
     meter.quick(0.01)
     assert meter.cost == BASE
