@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from babelcast.pcm import BYTES_PER_MS, BYTES_PER_SAMPLE, duration_ms
 
 REMEMBER_MS = 120_000
+FRAME_MS = 32
+"""Streams of one talk begin on one grid, that of the frames in which speech is detected: then a new stream
+hears the same frames as the one before it, and recognises the same words in them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,14 @@ class Timeline:
         return piece
 
     def release(self, *, until_ms: float) -> None:
-        """Forget audio up to `until_ms`: it has its final result."""
-        self._released_ms = min(max(self._released_ms, until_ms), self.position_ms)
+        """Forget audio up to the frame of `until_ms`: it has its final result."""
+        until_ms = min(until_ms, self.position_ms) // FRAME_MS * FRAME_MS
+        self._released_ms = max(self._released_ms, until_ms)
         while self._replay and self._replay[0].end_ms <= until_ms:
             self._replay.popleft()
 
     def replay(self) -> tuple[Piece, ...]:
-        """The audio since the last final result, to the sample: what has its words is not heard again."""
+        """The audio since the last final result, to the frame: what has its words is not heard again."""
         if not self._replay:
             return ()
         first, *rest = self._replay

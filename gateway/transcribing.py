@@ -23,7 +23,7 @@ from gateway.timeline import Timeline
 UNANSWERED_MARGIN_S = 8.0
 # How much longer audio may wait than a lagging transcription allows while there is none: a service process
 # that died is back in 3 to 8 s.
-OUTAGE_S = 15.0
+OUTAGE_S = 30.0
 # Waiting audio below which a reopened stream counts as caught up.
 CAUGHT_UP_MS = 500
 # Pauses between attempts to open a stream stay short: somebody is speaking.

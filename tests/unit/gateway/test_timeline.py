@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babelcast.pcm import silence
-from gateway.timeline import REMEMBER_MS, Timeline
+from gateway.timeline import FRAME_MS, REMEMBER_MS, Timeline
 
 lengths_ms = st.lists(st.integers(1, 400), min_size=1, max_size=80)
 
@@ -28,20 +28,22 @@ def test_pieces_follow_each_other_without_gap(lengths: list[int]) -> None:
 
 @given(lengths_ms, st.integers(0, 40_000))
 def test_replay_holds_all_that_has_no_final_result(lengths: list[int], until_ms: int) -> None:
-    """After a release nothing is kept that ended by then, and everything that did not end by then."""
+    """After a release exactly that is kept which comes after it, from the border of its frame on."""
     timeline = filled(lengths, replay_ms=1e9)
     timeline.release(until_ms=until_ms)
+    timeline.release(until_ms=until_ms // 2)  # nothing comes back
     kept = timeline.replay()
-    assert all(piece.end_ms > until_ms for piece in kept)
-    assert sum(len(piece.pcm) for piece in kept) // 32 >= sum(lengths) - until_ms
-    assert not kept or kept[-1].end_ms == sum(lengths)
+    start_ms = min(until_ms, sum(lengths)) // FRAME_MS * FRAME_MS
+    assert sum(len(piece.pcm) for piece in kept) == 32 * (sum(lengths) - start_ms)
+    assert all(len(piece.pcm) == 32 * (piece.end_ms - piece.start_ms) for piece in kept)
+    assert not kept or (kept[0].start_ms, kept[-1].end_ms) == (start_ms, sum(lengths))
 
 
 @given(lengths_ms, st.integers(100, 3_000))
 def test_replay_is_bounded(lengths: list[int], replay_ms: int) -> None:
-    """No more than `replay_ms` is kept, but for the piece that reaches over the edge."""
+    """No more than `replay_ms` is kept, but for the frame that reaches over the edge."""
     kept = filled(lengths, replay_ms=replay_ms).replay()
-    assert sum(piece.end_ms - piece.start_ms for piece in kept[1:]) <= replay_ms
+    assert sum(piece.end_ms - piece.start_ms for piece in kept) < replay_ms + FRAME_MS
 
 
 @given(lengths_ms, st.data())
