@@ -1,10 +1,11 @@
 """Whether a recogniser holds out over a long talk: no standstill, no loop, nothing invented. Pure."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.measures import growth_s
+from bench.measures import Delay, growth_s
 from bench.quality.display import Shown
 from bench.quality.figures import Figures, of_results
 from bench.quality.repetition import Loop, invented_loops
@@ -16,6 +17,8 @@ LONGEST_GAP_S = 10.0
 MOST_INSERTED = 0.08
 MOST_WORDS = 1.15
 MOST_GROWTH_S = 0.5
+FEWEST_FINALS = 30
+"""From so many results on their delays tell more than how long the sentences happen to be."""
 LONG_PAUSE_S = 5.0
 _EDGE_S = 0.5
 """Results may be so far off in time; what begins later in a pause was not said."""
@@ -37,7 +40,7 @@ class Endurance:
     loops: tuple[Loop, ...]
     words_in_pauses: int
     lag_growth_s: float
-    """By how much words are committed later in the last third than in the first; NaN with too few."""
+    """By how much later final results come in the last third than in the first; NaN with too few."""
 
     @property
     def faults(self) -> list[str]:
@@ -85,7 +88,7 @@ def endurance(
         heard_per_s=len(heard) / speech_s,
         loops=tuple(invented_loops(said, heard)),
         words_in_pauses=words_in_pauses(talk, results),
-        lag_growth_s=growth_s(figures.committed),
+        lag_growth_s=lag_growth_s(results),
     )
 
 
@@ -107,6 +110,12 @@ def longest_gap_s(moments: Sequence[float], spans: Sequence[Span]) -> float:
         sum(max(0.0, min(end, after) - max(start, before)) for start, end in spans)
         for before, after in itertools.pairwise(borders)
     )
+
+
+def lag_growth_s(results: Sequence[Shown]) -> float:
+    """Growth of the median time from the end of a segment's speech to its final result; NaN with too few."""
+    lags = [Delay(result.end_s, result.at_s - result.end_s) for result in results if result.is_final]
+    return growth_s(lags) if len(lags) >= FEWEST_FINALS else math.nan
 
 
 def words_in_pauses(talk: Talk, results: Sequence[Shown]) -> int:

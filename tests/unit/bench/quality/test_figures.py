@@ -1,5 +1,6 @@
 """What was heard against what was said."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,9 +11,11 @@ from bench.quality import report, talks
 from bench.quality.alignment import Errors
 from bench.quality.display import Shown
 from bench.quality.endurance import (
+    FEWEST_FINALS,
     Endurance,
     endurance,
     in_own_language,
+    lag_growth_s,
     longest_gap_s,
     speech_spans,
     words_in_pauses,
@@ -161,13 +164,22 @@ def test_each_fault_is_named() -> None:
 
 
 def test_growing_lag_is_a_fault() -> None:
-    """The last third of the words is later than the first."""
-    words = ["a", "b", "c", "d", "e", "f", "g", "h", "i"]
-    talk = talks.single(recording(" ".join(words), 9.0))
-    results = [shown(at + 1.0 + 0.2 * at, word, segment=at) for at, word in enumerate(words)]
+    """The final results of the last third are later than those of the first."""
+    talk = talks.single(recording("word " * FEWEST_FINALS, FEWEST_FINALS))
+    results = [
+        Shown(at + 1.0 + 0.1 * at, at, "word", "word", True, float(at), at + 0.5)
+        for at in range(FEWEST_FINALS)
+    ]
     found = judged(talk, results)
-    assert found.lag_growth_s == pytest.approx(1.2)
-    assert found.faults == ["falls behind"]
+    assert found.lag_growth_s == pytest.approx(2.0)
+    assert "falls behind" in found.faults
+    assert judged(talk, [dataclasses.replace(each, at_s=each.end_s + 2.0) for each in results]).faults == []
+
+
+def test_few_results_tell_nothing_of_growth() -> None:
+    """Sentences differ more than that."""
+    results = [shown(at * 1.5, "a", segment=at) for at in range(FEWEST_FINALS - 1)]
+    assert math.isnan(lag_growth_s(results))
 
 
 def test_tables_are_aligned() -> None:
