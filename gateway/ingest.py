@@ -48,10 +48,12 @@ class Ingest:
         return _scaled(samples, volume)
 
     def flush(self, *, volume: float) -> bytes:
-        """The last milliseconds, which the resampler holds back; no audio may follow."""
+        """The last milliseconds, which the resampler holds back; it then begins anew."""
         if self._resampler is None:
             return b""
-        return _scaled(self._resampler.resample_chunk(np.zeros(0, "<i2"), last=True), volume)
+        rest = self._resampler.resample_chunk(np.zeros(0, "<i2"), last=True)
+        self._resampler.clear()
+        return _scaled(rest, volume)
 
     def _declare(self, sample_rate_hz: int | None) -> int:
         rate_hz = sample_rate_hz or self._rate_hz or SAMPLE_RATE_HZ

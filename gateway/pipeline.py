@@ -195,6 +195,8 @@ class Pipeline:
             self._tell_speaker(messages.quality(event_due, now_ms=now_ms))
 
     async def _on_transcription_state(self, working: bool) -> None:
+        if working:
+            self._warnings.reopened(self._clock_ms())
         await self._publisher.transcription_notice(working=working)
 
     def _on_loss(self, losing: bool) -> None:

@@ -26,7 +26,8 @@ from gateway.streams import TranscriptionStream
 from gateway.transcribing import stream_config
 from gateway.usage import SessionUsage
 
-FINISH_WITHIN_S = 15.0
+# Long enough for a transcription that died with the last words to be back and recognise them.
+FINISH_WITHIN_S = 25.0
 ACK_EVERY_S = 1.0
 # A sound card's clock may run this much fast without its speaker losing words.
 CLOCK_TOLERANCE = 1.1
@@ -380,6 +381,10 @@ class Speaker:
         self._end_order()
         pipeline = self.room.pipeline
         if pipeline is not None:
+            state = self.room.session.broadcast
+            rest = self._ingest.flush(volume=0.0 if state.is_muted else state.volume)
+            if rest and not state.is_paused:
+                pipeline.feed(rest)
             on_time = await pipeline.finish(timeout_s=FINISH_WITHIN_S)
             log.info("talk finished", extra={"on_time": on_time, "lost_ms": round(pipeline.lost_ms)})
         await self._desk.sessions.end(
