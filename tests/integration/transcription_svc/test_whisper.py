@@ -19,6 +19,7 @@ from transcription_svc.engines.model import find_model
 from transcription_svc.engines.whisper import WhisperDecoder
 from transcription_svc.recognition import LiveTranscriber
 from transcription_svc.service import create_service
+from transcription_svc.words import join
 
 pytestmark = pytest.mark.engines
 
@@ -108,3 +109,31 @@ async def test_no_sentence_is_invented(whisper: Client, kind: str) -> None:
     pcm = (np.clip(sounds[kind], -1, 1) * 32_767).astype("<i2").tobytes()
     responses = await whisper.run([whisper.config(), *whisper.audio(pcm), whisper.end])
     assert [response.result.text for response in responses if response.result.text] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("你好。今天天气很好，谢谢", ["你", "好。", "今", "天", "天", "气", "很", "好，", "谢", "谢"]),
+        ("สวัสดีครับ ขอบคุณ", None),
+        ("So, my fellow — Americans!", ["So,", "my", "fellow —", "Americans!"]),
+        ("Ça va ? 🙂 Oui", None),
+    ],
+)
+def test_tokens_become_words_of_any_script(
+    decoder: WhisperDecoder, text: str, words: list[str] | None
+) -> None:
+    """Scripts without spaces give pieces that join to the same text; no sign is torn."""
+    tokens = decoder._tokenizer.encode(f" {text}", add_special_tokens=False).ids
+    found = [word.text for word, _ in decoder._words(tokens)]
+    assert join(found) == text
+    assert all("\N{REPLACEMENT CHARACTER}" not in word for word in found)
+    if words is not None:
+        assert join(found) == join(words)
+        assert len(found) >= 4
+
+
+def test_decodes_cost_what_they_take(decoder: WhisperDecoder) -> None:
+    """A thorough decode costs more than a quick one, and both less than the speech they are about."""
+    cost = decoder.measure_cost()
+    assert 0 < cost.quick_s < cost.thorough_s < 3
