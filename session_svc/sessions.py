@@ -4,7 +4,6 @@ Each change is one conditional operation of the store. When the store refuses, t
 and say why (`roles.py` has the table).
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -483,7 +482,7 @@ class Sessions:
         return Granted(snapshot, seat.role, token.text, seat.target_language)
 
     def _hashed(self, secret: str) -> str:
-        return hmac.new(self._chance.address_key, secret.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._chance.address_key, secret.encode(), "sha256").hex()
 
     async def _check_gateway(self, gateway_id: str) -> None:
         _check_word("gatewayId", gateway_id)

@@ -117,44 +117,47 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, inner: _Handler) -> _Handler:
         async def call(request: object, context: _Context[object, object]) -> object:
-            async with _mapped(method, context):
+            try:
                 return await cast("Awaitable[object]", inner(request, context))
+            except BaseException as error:
+                await _end(method, context, error)
+                raise
 
         return call
 
     def _streaming(self, method: str, inner: _Handler) -> _Handler:
         async def call(request: object, context: _Context[object, object]) -> AsyncIterator[object]:
-            async with _mapped(method, context):
+            try:
                 responses = inner(request, context)
                 if isinstance(responses, AsyncIterator):
                     async for response in responses:
                         yield response
                 else:  # a handler that writes through the context, as health's Watch does
                     await cast("Awaitable[object]", responses)
+            except BaseException as error:
+                await _end(method, context, error)
+                raise
 
         return call
 
 
-@contextlib.asynccontextmanager
-async def _mapped(method: str, context: _Context[object, object]) -> AsyncIterator[None]:
-    try:
-        yield
-    except (grpc.aio.AbortError, GeneratorExit):
-        raise
-    except asyncio.CancelledError:
+async def _end(method: str, context: _Context[object, object], error: BaseException) -> None:
+    """End a call for what its handler raised; returns when that is to go on as it is."""
+    if isinstance(error, grpc.aio.AbortError | GeneratorExit):
+        return
+    if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            raise
+            return
         log.exception("handler cancelled itself", extra={"method": method})
         await _abort(context, InternalError())
-    except BaseException as error:
-        known = _first_domain_error(error)
-        if known is None:
-            if not isinstance(error, Exception):
-                raise
-            log.exception("handler failed", extra={"method": method})
-            known = InternalError()
-        await _abort(context, known)
+    known = _first_domain_error(error)
+    if known is None:
+        if not isinstance(error, Exception):
+            return
+        log.exception("handler failed", extra={"method": method})
+        known = InternalError()
+    await _abort(context, known)
 
 
 async def _abort(context: _Context[object, object], error: BabelcastError) -> None:
