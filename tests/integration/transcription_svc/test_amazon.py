@@ -9,16 +9,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from babelcast.config import load
 from babelcast.errors import BabelcastError, CapacityExhausted, InvalidConfiguration, ServiceUnavailable
+from babelcast.rpc.client import open_channel
+from babelcast.transcription.v1 import transcription_pb2 as pb
+from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 from tests.amazon.driving import FAST, SOON, FixedKeys, amazon, everything, feed, pause, spoken_words
 from tests.amazon.reciting import Reciter, Spoken, result, speak
 from tests.amazon.server import REGION, Call, TranscribeServer
 from tests.amazon.sigv4 import Account
+from transcription_svc.audio import FRAME_SAMPLES, Samples
+from transcription_svc.config import TranscriptionConfig
 from transcription_svc.engines.amazon.client import AmazonConnection, AmazonConnector, Wanted
 from transcription_svc.engines.amazon.faults import Backoff
 from transcription_svc.engines.amazon.recognition import Times
 from transcription_svc.engines.amazon.transcriber import AmazonTranscriber
 from transcription_svc.engines.base import SegmentResult, StreamOptions
+from transcription_svc.service import create_service
 
 ENGLISH = StreamOptions(language="en")
 
@@ -478,3 +485,66 @@ async def test_streams_do_not_share_their_fate(transcribe_server: TranscribeServ
     found = await asyncio.gather(*talks)
     assert [spoken_words(results) for results in found] == [words(10 * n + 1, 6) for n in range(4)]
     assert len(transcribe_server.calls) == 5
+
+
+async def test_the_service_serves_amazon(
+    transcribe_server: TranscribeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRANSCRIPTION_ENGINE=amazon, with keys from the environment, serves the gRPC contract."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", Account().access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Account().secret_access_key)
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    transcribe_server.scripts = [Reciter()]
+    config = load(
+        TranscriptionConfig,
+        {
+            "TRANSCRIPTION_BIND": "127.0.0.1:0",
+            "TRANSCRIPTION_ENGINE": "amazon",
+            "TRANSCRIPTION_LOCALES": "en-GB",
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL_TRANSCRIBE_STREAMING": transcribe_server.url,
+        },
+    )
+    assert config.max_streams == 25
+    pcm = (np.concatenate((speak(1, 6), pause(0.5))) * 32768).astype("<i2").tobytes()
+    requests = [
+        pb.StreamingTranscribeRequest(
+            config=pb.StreamConfig(
+                language="en",
+                sample_rate_hz=16_000,
+                partial_results=True,
+                min_stability=0.9,
+                max_buffer_timeout_s=5.0,
+                start_offset_ms=10_000,
+            )
+        ),
+        *(
+            pb.StreamingTranscribeRequest(audio=pb.AudioChunk(pcm=pcm[start : start + 3_200]))
+            for start in range(0, len(pcm), 3_200)
+        ),
+        pb.StreamingTranscribeRequest(end=pb.EndOfAudio()),
+    ]
+    service = await create_service(config, detector=EverySound())
+    async with service, asyncio.timeout(30), open_channel(f"127.0.0.1:{service.port}") as channel:
+        call = rpc.TranscriptionServiceStub(channel).StreamingTranscribe(iter(requests))
+        answers = [answer async for answer in call]
+    assert answers[0].started.engine == "amazon-transcribe"
+    assert answers[-1].HasField("ended")
+    finals = [answer.result for answer in answers if answer.HasField("result") and answer.result.is_final]
+    assert " ".join(final.text for final in finals).replace(".", "").split() == words(1, 6)
+    assert (finals[0].start_ms, finals[0].end_ms) == (10_000, 12_400)
+    assert transcribe_server.calls[0].asked("language-code") == "en-GB"
+    assert transcribe_server.calls[0].asked("partial-results-stability") == "high"
+
+
+class EverySound:
+    """Takes every sound for speech."""
+
+    def track(self) -> "EverySound":
+        """The same for every stream."""
+        return self
+
+    def probabilities(self, samples: Samples) -> Samples:
+        """1.0 for frames with any sound in them."""
+        loudest = np.abs(samples.reshape(-1, FRAME_SAMPLES)).max(axis=1)
+        return np.asarray(loudest > 0, np.float32)

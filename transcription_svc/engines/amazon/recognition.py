@@ -207,9 +207,8 @@ class AmazonRecognition:
             sending = asyncio.create_task(self._send(connection, clock), name="send")
             try:
                 await asyncio.wait([receiving, sending], return_when=asyncio.FIRST_COMPLETED)
-                if receiving.done():
-                    await receiving
-                    return
+                if not sending.done():
+                    await receiving  # says why it ended
                 await sending
                 await self._last_words(receiving)
             finally:

@@ -20,6 +20,8 @@ _MARGIN_S = 0.6
 """How long before the longest time of a segment a place to cut is looked for."""
 _FRESH_S = 1.0
 """Words so young are not cut off, stable or not, when a segment has to end."""
+_CHOICE_S = 2.0
+"""Near its longest time a segment shows stable text up to clauses only, so that it can be cut after one."""
 _OVERLAP = SAMPLE_RATE_HZ // 20
 """A word that ends within 50 ms of what is already answered is the end of that, heard again."""
 
@@ -44,6 +46,7 @@ class SegmentBuilder:
         self._done: list[str] = []
         self._result_id: str | None = None
         self._shown = ""
+        self._stable = 0
         self._revision = 0
         self.settled = 0
         """Audio before this position has its final text."""
@@ -63,7 +66,7 @@ class SegmentBuilder:
         if heard.final:
             results += self._close(heard.end)
         elif self._open.words and self._partials:
-            results += self._partial()
+            results += self._partial(heard.end)
         return results
 
     def overdue(self, position: int) -> list[SegmentResult]:
@@ -98,12 +101,18 @@ class SegmentBuilder:
 
     def _cut_sentences(self) -> list[SegmentResult]:
         results = []
-        while count := sentence_end(self._committed_texts(), self._language):
+        while count := self._sentence_cut():
             results.append(self._cut(count))
         return results
 
-    def _committed_texts(self) -> list[str]:
-        return [word.text for word in self._open.words[: self._open.committed]]
+    def _sentence_cut(self) -> int:
+        """Number of words of the first sentence that may be cut off; 0 for none."""
+        texts = [word.text for word in self._open.words[: self._open.committed]]
+        count = sentence_end(texts, self._language)
+        if 0 < count < self._stable:  # what was shown as stable goes on behind it
+            later = sentence_end(texts[self._stable :], self._language)
+            return self._stable + later if later else 0
+        return count
 
     def _cut_long(self, *, now: int, everything: bool) -> list[SegmentResult]:
         results = []
@@ -121,11 +130,9 @@ class SegmentBuilder:
         if length <= self._longest - (0 if everything else _MARGIN_S * SAMPLE_RATE_HZ):
             return 0
         limit = begin + self._longest
-        possible = [n for n in range(1, committed + 1) if words[n - 1].end <= limit and n < len(words)]
+        possible = [n for n in range(max(1, self._stable), committed + 1) if words[n - 1].end <= limit]
         clauses = [
-            n
-            for n in possible
-            if ends_clause(words[n - 1].text) and words[n - 1].end - begin > self._longest // 3
+            n for n in possible if self._is_clause(n) and words[n - 1].end - begin > self._longest // 3
         ]
         if clauses:
             return clauses[-1]
@@ -134,7 +141,11 @@ class SegmentBuilder:
         if length < self._longest:
             return 0
         old = [n for n, word in enumerate(words, 1) if word.end <= now - _FRESH_S * SAMPLE_RATE_HZ]
-        return old[-1] if old and old[-1] < len(words) else 0
+        return max([self._stable, *old])
+
+    def _is_clause(self, count: int) -> bool:
+        """Whether a clause ends after so many words."""
+        return ends_clause(self._open.words[count - 1].text)
 
     def _cut(self, count: int) -> SegmentResult:
         """Make the first words final; the rest is the next segment."""
@@ -157,9 +168,10 @@ class SegmentBuilder:
         self.settled = max(self.settled, end)
         return results
 
-    def _partial(self) -> list[SegmentResult]:
-        words, committed = self._open.words, self._open.committed
-        caption = flagged_caption([FlaggedItem(word.text, n < committed) for n, word in enumerate(words)])
+    def _partial(self, now: int) -> list[SegmentResult]:
+        words = self._open.words
+        self._stable = self._stable_until(now)
+        caption = flagged_caption([FlaggedItem(word.text, n < self._stable) for n, word in enumerate(words)])
         self._shown = caption.text
         self._revision += 1
         return [
@@ -175,6 +187,14 @@ class SegmentBuilder:
             )
         ]
 
+    def _stable_until(self, now: int) -> int:
+        """How many words to show as stable."""
+        committed = self._open.committed
+        if now - self._open.words[0].start < self._longest - _CHOICE_S * SAMPLE_RATE_HZ:
+            return committed
+        clauses = [n for n in range(self._stable + 1, committed + 1) if self._is_clause(n)]
+        return clauses[-1] if clauses else self._stable
+
     def _final(self, words: Sequence[HeardWord]) -> SegmentResult:
         text = join(word.text for word in words)
         final = SegmentResult(
@@ -189,7 +209,7 @@ class SegmentBuilder:
         )
         self._number += 1
         self._revision = 0
-        self._shown = ""
+        self._shown, self._stable = "", 0
         self.settled = max(self.settled, final.end)
         return final
 

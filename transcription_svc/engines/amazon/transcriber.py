@@ -92,10 +92,10 @@ def regions() -> list[str]:
     """Regions with live transcription, as boto knows them."""
     from botocore.session import get_session
 
-    resolver = get_session().get_component("endpoint_resolver")
-    partitions = resolver.get_available_partitions()
+    partitions = get_session().get_component("data_loader").load_data("endpoints")["partitions"]
     return sorted(
         region
         for partition in partitions
-        for region in resolver.get_available_endpoints(_SERVICE, partition_name=partition)
+        for region in partition["services"].get(_SERVICE, {}).get("endpoints", {})
+        if region in partition["regions"]
     )
