@@ -2,11 +2,11 @@
 
     python -m bench.sessions [--callers N] [--seconds S] [--rates R,R,…]
 
-The session service runs in a process of its own, with its default limits but for the seats of a session. The
-calls come from this process, with one watch open as every gateway has it. Both share the machine, so the
+The session service runs in a process of its own, with its default limits but for the seats of a session.
+The calls come from this process, with one watch open as every gateway has it. Both share the machine, so the
 client's own time is in the figures; the last columns say what a call cost each of them in CPU. `health` is a
-call that does nothing: what gRPC alone costs here. It is measured under each load just before the call that is
-compared with it, so that both have the same noise of the machine.
+call that does nothing: what gRPC alone costs here. It is measured under each load just before the call that
+is compared with it, so that both have the same noise of the machine.
 """
 
 import argparse

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable
+from babelcast.errors import BabelcastError, ErrorCode, RemoteError, ServiceUnavailable
 from babelcast.rpc.client import domain_errors
 from babelcast.session.v1 import session_pb2 as pb
 from session_svc.server import SERVICE, SessionServer
@@ -260,6 +260,17 @@ async def test_leases_over_the_wire(service: Running) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await service.stub.RenewLease(pb.RenewLeaseRequest(), timeout=10)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_second_session_of_a_speaker(service: Running) -> None:
+    """It is refused by the code of the protocol, with the limit and the time until there is a place."""
+    await service.created("s1", "r1")
+    with pytest.raises(RemoteError) as refused, domain_errors():
+        await service.created("s2", "r2")
+    assert refused.value.code is ErrorCode.MAX_SESSIONS_EXCEEDED
+    assert refused.value.details["limit"] == 1
+    assert isinstance(refused.value.details["retryAfter"], float)
+    assert 7100 < refused.value.details["retryAfter"] <= 7200
 
 
 async def test_the_operators_calls_over_the_wire(service: Running) -> None:

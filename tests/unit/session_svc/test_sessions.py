@@ -12,6 +12,7 @@ from babelcast.errors import (
     InvalidLanguage,
     InvalidParameter,
     InvalidSessionId,
+    MaxSessionsExceeded,
     MissingParameter,
     RateLimitExceeded,
     ServiceUnavailable,
@@ -24,7 +25,7 @@ from babelcast.errors import (
 from session_svc.events import Ended, Event
 from session_svc.model import Audience, Controls, Life, Role, Settings
 from session_svc.roles import Action, Standing, rule
-from session_svc.sessions import CODE_ATTEMPTS, Sessions
+from session_svc.sessions import CODE_ATTEMPTS, Granted, Sessions
 from tests.unit.session_svc.world import World
 
 
@@ -222,6 +223,43 @@ async def test_joins_per_address(world: World) -> None:
     assert await join(1, "192.0.2.1"), "a repeated join is not a new one"
     with pytest.raises(RateLimitExceeded):
         await join(603, "192.0.2.1", tokens[0])
+
+
+async def test_a_speaker_has_one_session(world: World) -> None:
+    """A second one is refused until the first is over, and the refusal says when that will be."""
+    sessions = world.with_limits(max_streams=1)
+
+    async def create(connection_id: str, request_id: str = "", speaker_id: str = "anna") -> Granted:
+        return await sessions.create(
+            Settings("en"), request_id=request_id, speaker_id=speaker_id, connection_id=connection_id
+        )
+
+    first = await create("c1", "r1")
+    code = first.snapshot.session.session_id
+    assert (await create("c1", "r1")).snapshot.session.session_id == code, "the same request"
+    assert await create("c2", speaker_id="ben")
+    with pytest.raises(MaxSessionsExceeded) as refused:
+        await create("c3")
+    assert refused.value.details == {"limit": 1, "retryAfter": 7200.0}
+    await sessions.disconnect("c1")
+    world.pass_s(12.5)
+    with pytest.raises(MaxSessionsExceeded) as refused:
+        await create("c3")
+    assert refused.value.details["retryAfter"] == 17.5
+    world.pass_s(17.5)
+    assert (await create("c3")).snapshot.session.session_id != code
+
+
+async def test_copies_of_a_request_under_the_limit(world: World) -> None:
+    """Twenty copies of one request at once make one session, and none of them is refused."""
+    sessions = world.with_limits(max_streams=1)
+    made = await asyncio.gather(
+        *(
+            sessions.create(Settings("en"), request_id="r1", speaker_id="anna", connection_id="c1")
+            for _ in range(20)
+        )
+    )
+    assert len({granted.snapshot.session.session_id for granted in made}) == 1
 
 
 async def test_a_listener_joins(world: World) -> None:
