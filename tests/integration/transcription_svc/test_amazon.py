@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -234,6 +235,28 @@ async def test_nothing_is_lost_when_a_stream_breaks(
     assert numbers == list(range(len(numbers)))
     assert len(transcribe_server.calls) == 3
     assert transcribe_server.calls[1].seconds < 9.0  # not everything was sent again
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_ten_breaks_in_a_talk_cost_no_word(transcribe_server: TranscribeServer, seed: int) -> None:
+    """Cuts and exceptions at random moments of a minute's talk leave all its words, once and in order."""
+    chance = random.Random(seed)
+    faults = [disconnecting, throwing("InternalFailureException"), throwing("LimitExceededException")]
+    transcribe_server.scripts = [
+        *(
+            Reciter(length=chance.randint(3, 9), until_s=chance.uniform(2.0, 7.0), then=chance.choice(faults))
+            for _ in range(10)
+        ),
+        Reciter(),
+    ]
+    pieces = []
+    for first in range(1, 101, 20):
+        pieces += [speak(first, 20), pause(chance.uniform(0.2, 3.0))]
+    results = await transcribe(amazon(transcribe_server), pieces)
+    assert spoken_words(results) == words(1, 100)
+    numbers = [found.segment for found in results if found.is_final]
+    assert numbers == list(range(len(numbers)))
+    assert len(transcribe_server.calls) == 11
 
 
 async def test_a_break_does_not_take_text_back(transcribe_server: TranscribeServer) -> None:
