@@ -34,6 +34,8 @@ _PITCH_UNIT_ST = 4.0
 _RANGE_UNIT_ST = 4.0
 _RATE_UNIT = 0.3
 _LIVELY = 0.5
+_UNHURRIED = 0.35
+"""Haste up to which loud speech is emphatic: 10 % faster."""
 _INTENSE = 1.5
 
 
@@ -246,15 +248,15 @@ def describe(new: Measures, baseline: Measures | None) -> Dynamics:
         volume_db=_clamp(louder, 20.0),
         rate=min(2.0, max(0.5, rate)),
         energy=new.energy,
-        emotion=_emotion(arousal, louder=level, faster=pace),
+        emotion=_emotion(arousal, louder=level, faster=pace, higher=pitch),
         intensity=min(1.0, abs(arousal) / _INTENSE),
     )
 
 
-def _emotion(arousal: float, *, louder: float, faster: float) -> str:
+def _emotion(arousal: float, *, louder: float, faster: float, higher: float) -> str:
     if arousal <= -_LIVELY:
         return "calm"
-    if louder >= _LIVELY and faster <= 0.0:
+    if louder >= _LIVELY and faster <= _UNHURRIED and higher < _LIVELY:
         return "emphatic"
     return "excited" if arousal >= _LIVELY else "neutral"
 
