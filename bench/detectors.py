@@ -8,6 +8,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from transcription_svc.quality import Issue, QualityMonitor, QualityPolicy, judg
 from transcription_svc.vad import SileroDetector
 
 CHUNK = 3 * FRAME_SAMPLES
-LEAST_S = 15
+TALK_S = 16
 SNRS_DB = (0, 5, 10, 15, 18, 22, 25, 30)
 CLIPPED_PERCENT = (0.02, 0.1, 0.3, 1, 5)
 ECHO_MS = (10, 50, 150, 500)
@@ -41,13 +42,14 @@ class Heard:
 
 
 def read_talks(folder: Path) -> dict[str, Samples]:
-    """Every WAV file of a folder at 16 kHz, short ones repeated up to 15 s."""
+    """The first 16 s of every WAV file of a folder, at 16 kHz, short ones repeated."""
     talks = {}
     for path in sorted(folder.glob("*.wav")):
         sound = wav.read(path)
         samples = np.frombuffer(sound.pcm, "<i2").astype(np.float32) / np.float32(32768)
         samples = soxr.resample(samples, sound.sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
-        talks[path.stem] = np.tile(samples, -(-LEAST_S * SAMPLE_RATE_HZ // len(samples)))
+        count = TALK_S * SAMPLE_RATE_HZ
+        talks[path.stem] = np.tile(samples, -(-count // len(samples)))[:count]
     return talks
 
 
@@ -107,23 +109,24 @@ def cases(talks: Mapping[str, Samples]) -> Iterator[tuple[str, Issue | None, Deg
     for kind, noise in kinds.items():
         for snr in SNRS_DB:
             issue = Issue.SNR_LOW if snr < 20 else None
-            yield f"{kind} noise, {snr} dB", issue, lambda s, n=noise, d=snr: degrade.with_noise(s, n(s), d)
+            yield f"{kind} noise, {snr} dB", issue, partial(_noisy, noise=noise, snr_db=snr)
     for percent in CLIPPED_PERCENT:
-        yield f"clipped, {percent} %", Issue.CLIPPING, lambda s, p=percent: degrade.clipped(s, p)
+        yield f"clipped, {percent} %", Issue.CLIPPING, partial(degrade.clipped, percent=percent)
     for delay in ECHO_MS:
         for level in ECHO_DB:
             issue = Issue.ECHO if level > -15 else None
-            yield (
-                f"echo, {delay} ms {level} dB",
-                issue,
-                lambda s, d=delay, x=level: degrade.echoed(s, delay_ms=d, level_db=x),
-            )
+            made = partial(degrade.echoed, delay_ms=delay, level_db=level)
+            yield f"echo, {delay} ms {level} dB", issue, made
     yield "cut wire, zeros", Issue.SILENCE, lambda s: _cut(s, np.zeros(8 * SAMPLE_RATE_HZ, np.float32))
     quiet_hum = np.float32(10 ** (-56 / 20)) * degrade.hum(8 * SAMPLE_RATE_HZ)
     yield "cut wire, hum at -56 dB", Issue.SILENCE, lambda s: _cut(s, quiet_hum)
     hiss = np.float32(10 ** (-60 / 20)) * degrade.white(8 * SAMPLE_RATE_HZ, random)
     hiss[:: 2 * SAMPLE_RATE_HZ] = 0.3
     yield "cut wire, hiss and clicks", Issue.SILENCE, lambda s: _cut(s, hiss)
+
+
+def _noisy(samples: Samples, *, noise: Degrade, snr_db: float) -> Samples:
+    return degrade.with_noise(samples, noise(samples), snr_db)
 
 
 def _cut(samples: Samples, rest: Samples) -> Samples:
