@@ -53,7 +53,7 @@ def free_port() -> int:
 
 
 class Supervisor:
-    """Keeps one service process running: what is killed is started again at once."""
+    """Starts, kills and stops one service process."""
 
     def __init__(self, module: str, environ: dict[str, str], *, target: str, log_file: Path) -> None:
         self.target = target
@@ -70,12 +70,11 @@ class Supervisor:
             )
 
     async def kill(self) -> None:
-        """SIGKILL, and start again."""
+        """SIGKILL."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
-        await self.start()
 
     async def serving(self) -> None:
         """Wait until the process says that it serves."""
@@ -212,8 +211,12 @@ def moments(kills: int, seconds: float, *, seed: int) -> list[float]:
     return [(number + chance.random()) * part for number in range(kills)]
 
 
-async def disturbed(system: System, speech: Sound, language: str, at_s: Sequence[float]) -> Survived:
-    """Speak, and kill the transcription process at those moments of the talk."""
+async def disturbed(
+    system: System, speech: Sound, language: str, at_s: Sequence[float], *, restart: bool = True
+) -> Survived:
+    """Speak, and kill the transcription process at those moments of the talk, and start it again unless told
+    otherwise.
+    """
     survived = Survived(Talk())
     began = asyncio.Event()
 
@@ -226,9 +229,11 @@ async def disturbed(system: System, speech: Sound, language: str, at_s: Sequence
             victim = await system.busy()
             dead_s = time.monotonic()
             await victim.kill()
-            await victim.serving()
-            killed.back_s = time.monotonic() - dead_s
             survived.kills.append(killed)
+            if restart:
+                await victim.start()
+                await victim.serving()
+                killed.back_s = time.monotonic() - dead_s
 
     async with asyncio.TaskGroup() as group:
         killing = group.create_task(kill(), name="kill")
@@ -301,7 +306,9 @@ async def measure(arguments: argparse.Namespace) -> None:
                     f"gaps {run.gaps()}, taken back {taken_back(run.talk)}"
                 )
                 kills = ", ".join(f"{kill.at_s:.1f} (back in {kill.back_s:.1f})" for kill in run.kills)
-                print(f"  killed at s: {kills}", flush=True)
+                print(f"  killed at s: {kills}")
+                away = ", ".join(f"{seconds:.1f}" for seconds in run.talk.interruptions_s)
+                print(f"  transcription away for s: {away}", flush=True)
                 if arguments.verbose:
                     print(run.words, flush=True)
 

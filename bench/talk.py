@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from babelcast.client import Listener, SequenceGap, Speaker, Voice, pace
-from babelcast.protocol.server_messages import Caption, Error, ServiceDegraded, Transcript
+from babelcast.protocol.server_messages import Caption, Error, ServiceDegraded, SystemRecovered, Transcript
 from babelcast.wav import Sound
 
 LAST_WORDS_S = 10.0
@@ -31,6 +31,8 @@ class Talk:
     transcripts: list[tuple[float, Transcript]] = field(default_factory=list)
     listeners: list[Heard] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    interruptions_s: list[float] = field(default_factory=list)
+    """How long transcription was away each time, as the speaker was told."""
     started_s: float = 0.0
 
     def now_s(self) -> float:
@@ -81,7 +83,16 @@ async def hold(
 
 
 async def _note_transcripts(speaker: Speaker, talk: Talk) -> None:
+    interrupted_s: float | None = None
     async for event in speaker:
+        match event:
+            case ServiceDegraded(component="transcription") if interrupted_s is None:
+                interrupted_s = talk.now_s()
+            case SystemRecovered(component="transcription") if interrupted_s is not None:
+                talk.interruptions_s.append(talk.now_s() - interrupted_s)
+                interrupted_s = None
+            case _:
+                pass
         match event:
             case Transcript():
                 talk.transcripts.append((talk.now_s(), event))

@@ -107,7 +107,7 @@ FIELDS: Final = {
     "TranslatedAudio.sampleRate": "Samples a second.",
     "segmentId": "Names the segment within its session.",
     "sent": "The message left for this listener.",
-    "sequence": "The client's own count; not used by the server.",
+    "sequence": "Counts the chunks of a connection: those out of order wait up to 2 s for each other.",
     "sequenceNumber": "Counts the voice messages of a session and language from 1, without gaps.",
     "serverTime": "The server's clock, ms since the Unix epoch.",
     "sessionDuration": "Age of the session, s.",

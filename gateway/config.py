@@ -27,7 +27,7 @@ class GatewayConfig:
     translation_target: str = setting("127.0.0.1:50053", "Translation service, host:port.")
     max_audio_chunks_per_second: Positive = setting(10, "Audio chunks a speaker may send, average a second.")
     audio_buffer_max_seconds: Positive = setting(
-        5, "Audio kept for a transcription that lags or is reopened, s."
+        5, "Audio that may wait for a transcription that lags, s; above it the oldest goes."
     )
     rate_limit_heartbeats_per_min: Positive = setting(10, "Heartbeats a connection may send a minute.")
     rate_limit_connection_attempts_per_min: Positive = setting(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # the asynchronous stubs exist in the type stubs only
 
 OPEN_DEADLINE_S = 10.0
 WRITE_DEADLINE_S = 5.0
+# A transcription that is busy takes no audio while it recognises. One that is given up for that has all of it
+# to do again, on a machine that was too busy before.
+AUDIO_DEADLINE_S = 20.0
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -29,8 +32,14 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 class ServiceStream(Generic[RequestT, ResponseT]):
     """One stream, from its config to `ended`. Leaving the context cancels whatever is not finished."""
 
-    def __init__(self, call: grpc.aio.StreamStreamCall[RequestT, ResponseT]) -> None:
+    def __init__(
+        self,
+        call: grpc.aio.StreamStreamCall[RequestT, ResponseT],
+        *,
+        write_deadline_s: float = WRITE_DEADLINE_S,
+    ) -> None:
         self._call: grpc.aio.StreamStreamCall[RequestT, ResponseT] = call
+        self._write_deadline_s = write_deadline_s
 
     async def open(self, config: RequestT) -> ResponseT:
         """Send the config and wait for `started`, which is returned.
@@ -53,10 +62,10 @@ class ServiceStream(Generic[RequestT, ResponseT]):
     async def send(self, request: RequestT) -> None:
         """Send one message.
 
-        Raises: ServiceUnavailable when the stream broke or takes nothing for WRITE_DEADLINE_S.
+        Raises: ServiceUnavailable when the stream broke or takes nothing within its deadline.
         """
         try:
-            async with asyncio.timeout(WRITE_DEADLINE_S):
+            async with asyncio.timeout(self._write_deadline_s):
                 with domain_errors():
                     await self._call.write(request)
         except (TimeoutError, asyncio.InvalidStateError) as error:
@@ -110,7 +119,9 @@ class Stations:
 
     async def transcribe(self, config: transcription_api.StreamConfig) -> TranscriptionStream:
         """A transcription stream that has started. Raises: BabelcastError, also when there is no room."""
-        stream: TranscriptionStream = ServiceStream(self._transcription.StreamingTranscribe())
+        stream: TranscriptionStream = ServiceStream(
+            self._transcription.StreamingTranscribe(), write_deadline_s=AUDIO_DEADLINE_S
+        )
         first = await stream.open(transcription_api.StreamingTranscribeRequest(config=config))
         self.transcription_engine = first.started.engine
         return stream
