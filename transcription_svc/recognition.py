@@ -39,6 +39,11 @@ _LOAD_FACTOR = 2.5
 _SLOWEST_PARTIAL_MS = 3000.0
 
 
+def partial_interval_ms(wanted_ms: float, *, took_ms: float) -> float:
+    """Time between partial results when the last decode took so long, its wait for a free worker included."""
+    return min(max(wanted_ms, took_ms * _LOAD_FACTOR), _SLOWEST_PARTIAL_MS)
+
+
 class LiveTranscriber:
     """Serves streams with one decoder on a few worker threads."""
 
@@ -192,9 +197,7 @@ class LiveRecognition:
                 )
             self._tell_meter(task, self._clock() - started)
             took_ms = (self._clock() - began) * 1000
-            self._segmenter.partial_ms = min(
-                max(self._policy.partial_ms, took_ms * _LOAD_FACTOR), _SLOWEST_PARTIAL_MS
-            )
+            self._segmenter.partial_ms = partial_interval_ms(self._policy.partial_ms, took_ms=took_ms)
             await self._send(self._segmenter.take(task, hypothesis, samples))
         finally:
             self._decoding_since = None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from transcription_svc.audio import FRAME_SAMPLES, Samples
+from transcription_svc.capacity import CostMeter, DecodeCost
 from transcription_svc.engines.base import (
     Capabilities,
     DecodeTask,
@@ -17,7 +18,7 @@ from transcription_svc.engines.base import (
     StreamOptions,
     Word,
 )
-from transcription_svc.recognition import LiveRecognition, LiveTranscriber
+from transcription_svc.recognition import LiveRecognition, LiveTranscriber, partial_interval_ms
 
 FRAMES_PER_SECOND = 16_000 / FRAME_SAMPLES
 
@@ -134,3 +135,36 @@ async def test_closing_in_the_middle_leaves_nothing_behind() -> None:
     await second.aclose()
     await transcriber.aclose()
     assert transcriber.capabilities.name == "counting"
+
+
+class SteppingClock:
+    """Each look at it is `step_s` later than the one before: decodes seem to take so long."""
+
+    def __init__(self, step_s: float) -> None:
+        self.step_s = step_s
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        """Now, s."""
+        self.now_s += self.step_s
+        return self.now_s
+
+
+@pytest.mark.parametrize(("took_ms", "interval_ms"), [(50, 500), (200, 500), (400, 1000), (9_000, 3_000)])
+def test_partial_results_slow_down_under_load(took_ms: float, interval_ms: float) -> None:
+    """When decodes and the wait for them take long, partial results become rare, but never stop."""
+    assert partial_interval_ms(500, took_ms=took_ms) == interval_ms
+
+
+async def test_decodes_are_metered() -> None:
+    """What quick and thorough decodes take reaches the meter that capacity is reckoned by."""
+    meter = CostMeter(DecodeCost(quick_s=0.2, thorough_s=0.4))
+    transcriber = LiveTranscriber(CountingDecoder(), workers=1, meter=meter, clock=SteppingClock(0.5))
+    recognition = transcriber.open(StreamOptions(language="en"))
+    await feed(recognition, 1.5, speech=0.9)
+    await recognition.finish()
+    await everything(recognition)
+    assert meter.cost.quick_s > 0.2
+    assert meter.cost.thorough_s > 0.4
+    await recognition.aclose()
+    await transcriber.aclose()
