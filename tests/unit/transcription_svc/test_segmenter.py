@@ -152,6 +152,23 @@ def test_a_long_segment_is_cut_at_its_longest_short_pause() -> None:
     assert any(task.kind is TaskKind.CUT for task in talk.tasks)
 
 
+def test_a_clause_ends_a_long_segment_without_any_pause() -> None:
+    """From 45 % of the longest time on a clause that two hypotheses show ends a segment at once."""
+    talk = Talk(say("when all of this has at last been done, we go on with all the rest of it"))
+    talk.play(4.2)
+    assert talk.finals == ["When all of this has at last been done,"]
+
+
+def test_a_breath_after_a_clause_ends_a_long_segment() -> None:
+    """A breath is enough from 45 % of the longest time on if a clause ends there, else from 70 % on."""
+    words = "one two three four five six seven eight{} nine ten eleven twelve thirteen"
+    clause = Talk(say(words.format(","), pauses={8: 0.13})).play(3.4)
+    assert clause.finals == ["One two three four five six seven eight,"]
+    other = Talk(say(words.format(""), pauses={8: 0.13})).play(3.4)
+    assert other.finals == []
+    assert other.play(4.4).finals == ["One two three four five six seven eight"]
+
+
 def test_without_any_pause_it_is_cut_between_words() -> None:
     """A speaker who never pauses is cut all the same, and no word is lost or doubled."""
     text = " ".join(f"w{number}" for number in range(40))
