@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -33,6 +35,7 @@ class Broadcast(_message.Message):
     CAPTION_FIELD_NUMBER: _builtins.int
     AUDIO_FIELD_NUMBER: _builtins.int
     NOTICE_FIELD_NUMBER: _builtins.int
+    SPOKEN_OVER_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session."""
     language: _builtins.str
@@ -57,6 +60,10 @@ class Broadcast(_message.Message):
     def notice(self) -> Global___ServiceNotice:
         """A language lost or regained a station."""
 
+    @_builtins.property
+    def spoken_over(self) -> Global___SpokenOver:
+        """A translation that stays without voice."""
+
     def __init__(
         self,
         *,
@@ -68,12 +75,13 @@ class Broadcast(_message.Message):
         caption: Global___Caption | None = ...,
         audio: Global___TranslatedAudio | None = ...,
         notice: Global___ServiceNotice | None = ...,
+        spoken_over: Global___SpokenOver | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "notice", b"notice", "payload", b"payload", "transcript", b"transcript"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "notice", b"notice", "payload", b"payload", "spoken_over", b"spoken_over", "transcript", b"transcript"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "language", b"language", "notice", b"notice", "payload", b"payload", "session_id", b"session_id", "timestamp_ms", b"timestamp_ms", "traceparent", b"traceparent", "transcript", b"transcript"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "language", b"language", "notice", b"notice", "payload", b"payload", "session_id", b"session_id", "spoken_over", b"spoken_over", "timestamp_ms", b"timestamp_ms", "traceparent", b"traceparent", "transcript", b"transcript"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["transcript", "caption", "audio", "notice"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["transcript", "caption", "audio", "notice", "spoken_over"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -183,6 +191,8 @@ class TranslatedAudio(_message.Message):
     DURATION_MS_FIELD_NUMBER: _builtins.int
     DYNAMICS_FIELD_NUMBER: _builtins.int
     TIMING_FIELD_NUMBER: _builtins.int
+    MERGED_FIELD_NUMBER: _builtins.int
+    PACE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Per session and language, counting from 1 without gaps."""
     segment: _builtins.int
@@ -199,6 +209,8 @@ class TranslatedAudio(_message.Message):
     """Ogg Opus of the same sound; empty unless somebody listens in Opus."""
     duration_ms: _builtins.int
     """Milliseconds of sound."""
+    pace: _builtins.float
+    """How much quicker than usual it is spoken to keep up with the speaker, 1.0 to 1.25."""
     @_builtins.property
     def dynamics(self) -> Global___SpokenDynamics:
         """How it was said."""
@@ -206,6 +218,10 @@ class TranslatedAudio(_message.Message):
     @_builtins.property
     def timing(self) -> Global___Timing:
         """Where the time went."""
+
+    @_builtins.property
+    def merged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Further segments that are spoken in it, in order."""
 
     def __init__(
         self,
@@ -220,14 +236,38 @@ class TranslatedAudio(_message.Message):
         duration_ms: _builtins.int = ...,
         dynamics: Global___SpokenDynamics | None = ...,
         timing: Global___Timing | None = ...,
+        merged: _abc.Iterable[_builtins.int] | None = ...,
+        pace: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dynamics", b"dynamics", "timing", b"timing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "dynamics", b"dynamics", "opus", b"opus", "pcm", b"pcm", "sample_rate_hz", b"sample_rate_hz", "segment", b"segment", "sequence", b"sequence", "source_text", b"source_text", "text", b"text", "timing", b"timing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "dynamics", b"dynamics", "merged", b"merged", "opus", b"opus", "pace", b"pace", "pcm", b"pcm", "sample_rate_hz", b"sample_rate_hz", "segment", b"segment", "sequence", b"sequence", "source_text", b"source_text", "text", b"text", "timing", b"timing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TranslatedAudio: _TypeAlias = TranslatedAudio  # noqa: Y015
+
+@_typing.final
+class SpokenOver(_message.Message):
+    """SpokenOver is a segment that is not spoken in a target language, so that the voice keeps up with the speaker."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    segment: _builtins.int
+    """The segment."""
+    def __init__(
+        self,
+        *,
+        segment: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["segment", b"segment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpokenOver: _TypeAlias = SpokenOver  # noqa: Y015
 
 @_typing.final
 class SpokenDynamics(_message.Message):
@@ -277,6 +317,7 @@ class Timing(_message.Message):
     TRANSLATED_MS_FIELD_NUMBER: _builtins.int
     SYNTHESIZED_MS_FIELD_NUMBER: _builtins.int
     SPOKEN_END_MS_FIELD_NUMBER: _builtins.int
+    HEARD_MS_FIELD_NUMBER: _builtins.int
     transcribed_ms: _builtins.int
     """The final transcript reached the owner."""
     translated_ms: _builtins.int
@@ -285,6 +326,8 @@ class Timing(_message.Message):
     """The speech reached the owner."""
     spoken_end_ms: _builtins.int
     """When the segment's end arrived at the owner, ms since the Unix epoch; `sent` is counted from it."""
+    heard_ms: _builtins.int
+    """Somebody who hears every speech as soon as it is there begins to hear this one."""
     def __init__(
         self,
         *,
@@ -292,10 +335,11 @@ class Timing(_message.Message):
         translated_ms: _builtins.int = ...,
         synthesized_ms: _builtins.int = ...,
         spoken_end_ms: _builtins.int = ...,
+        heard_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["spoken_end_ms", b"spoken_end_ms", "synthesized_ms", b"synthesized_ms", "transcribed_ms", b"transcribed_ms", "translated_ms", b"translated_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heard_ms", b"heard_ms", "spoken_end_ms", b"spoken_end_ms", "synthesized_ms", b"synthesized_ms", "transcribed_ms", b"transcribed_ms", "translated_ms", b"translated_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

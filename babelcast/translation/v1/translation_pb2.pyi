@@ -209,6 +209,7 @@ class Segment(_message.Message):
     IS_FINAL_FIELD_NUMBER: _builtins.int
     TARGETS_FIELD_NUMBER: _builtins.int
     PROSODY_FIELD_NUMBER: _builtins.int
+    ENDED_AGO_MS_FIELD_NUMBER: _builtins.int
     segment: _builtins.int
     """Number of the segment."""
     revision: _builtins.int
@@ -217,6 +218,8 @@ class Segment(_message.Message):
     """The text, at most 2,000 characters."""
     is_final: _builtins.bool
     """Whether it is final. Partial segments are translated, never spoken."""
+    ended_ago_ms: _builtins.int
+    """How long ago its speech ended, ms, as it is sent; final segments only."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Target]:
         """Where it goes."""
@@ -234,10 +237,11 @@ class Segment(_message.Message):
         is_final: _builtins.bool = ...,
         targets: _abc.Iterable[Global___Target] | None = ...,
         prosody: Global___Prosody | None = ...,
+        ended_ago_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prosody", b"prosody"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_final", b"is_final", "prosody", b"prosody", "revision", b"revision", "segment", b"segment", "targets", b"targets", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_ago_ms", b"ended_ago_ms", "is_final", b"is_final", "prosody", b"prosody", "revision", b"revision", "segment", b"segment", "targets", b"targets", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,22 +256,28 @@ class Target(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     SPEAK_FIELD_NUMBER: _builtins.int
     OPUS_FIELD_NUMBER: _builtins.int
+    UNPLAYED_MS_FIELD_NUMBER: _builtins.int
     language: _builtins.str
     """ISO 639-1 code."""
     speak: _builtins.bool
     """Whether speech is wanted; final segments only."""
     opus: _builtins.bool
     """Whether the speech is also wanted as Ogg Opus."""
+    unplayed_ms: _builtins.int
+    """How much of the speech that was answered before is still to be heard, ms, by somebody who hears all of it
+    as soon as it is there; so a stream that is opened anew goes on as close to the speaker as the one before.
+    """
     def __init__(
         self,
         *,
         language: _builtins.str = ...,
         speak: _builtins.bool = ...,
         opus: _builtins.bool = ...,
+        unplayed_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "opus", b"opus", "speak", b"speak"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "opus", b"opus", "speak", b"speak", "unplayed_ms", b"unplayed_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -335,6 +345,7 @@ class StreamingTranslateResponse(_message.Message):
     SPEECH_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
+    SPOKEN_OVER_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def started(self) -> Global___StreamStarted:
@@ -357,6 +368,10 @@ class StreamingTranslateResponse(_message.Message):
         """The last message: every segment before the end was answered."""
 
     @_builtins.property
+    def spoken_over(self) -> Global___SpokenOver:
+        """A final segment that is not spoken, to keep the voice close to the speaker; stands in place of the speech."""
+
+    @_builtins.property
     def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___Usage]:
         """What engines did for this stream since the last message that told, whatever this one holds. What a stream
         that was cut had not told yet is lost to it.
@@ -370,13 +385,14 @@ class StreamingTranslateResponse(_message.Message):
         speech: Global___Speech | None = ...,
         failure: Global___Failure | None = ...,
         ended: Global___StreamEnded | None = ...,
+        spoken_over: Global___SpokenOver | None = ...,
         usage: _abc.Iterable[Global___Usage] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "started", b"started", "translation", b"translation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "spoken_over", b"spoken_over", "started", b"started", "translation", b"translation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "started", b"started", "translation", b"translation", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "spoken_over", b"spoken_over", "started", b"started", "translation", b"translation", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["started", "translation", "speech", "failure", "ended"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["started", "translation", "speech", "failure", "ended", "spoken_over"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -479,7 +495,7 @@ Global___Translation: _TypeAlias = Translation  # noqa: Y015
 
 @_typing.final
 class Speech(_message.Message):
-    """Speech is a final segment's voice in one language."""
+    """Speech is a final segment's voice in one language, or that of several when the voice is behind."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -489,8 +505,10 @@ class Speech(_message.Message):
     SAMPLE_RATE_HZ_FIELD_NUMBER: _builtins.int
     OPUS_FIELD_NUMBER: _builtins.int
     DURATION_MS_FIELD_NUMBER: _builtins.int
+    MERGED_FIELD_NUMBER: _builtins.int
+    PACE_FIELD_NUMBER: _builtins.int
     segment: _builtins.int
-    """The segment."""
+    """The segment, the first of several."""
     language: _builtins.str
     """ISO 639-1 code."""
     pcm: _builtins.bytes
@@ -501,6 +519,12 @@ class Speech(_message.Message):
     """Ogg Opus of the same sound, if asked for."""
     duration_ms: _builtins.int
     """Milliseconds of sound."""
+    pace: _builtins.float
+    """How much quicker than usual it is spoken to keep up with the speaker, 1.0 to 1.25."""
+    @_builtins.property
+    def merged(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Further segments that are spoken in it, in order; they get no other speech."""
+
     def __init__(
         self,
         *,
@@ -510,14 +534,42 @@ class Speech(_message.Message):
         sample_rate_hz: _builtins.int = ...,
         opus: _builtins.bytes = ...,
         duration_ms: _builtins.int = ...,
+        merged: _abc.Iterable[_builtins.int] | None = ...,
+        pace: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "language", b"language", "opus", b"opus", "pcm", b"pcm", "sample_rate_hz", b"sample_rate_hz", "segment", b"segment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "language", b"language", "merged", b"merged", "opus", b"opus", "pace", b"pace", "pcm", b"pcm", "sample_rate_hz", b"sample_rate_hz", "segment", b"segment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Speech: _TypeAlias = Speech  # noqa: Y015
+
+@_typing.final
+class SpokenOver(_message.Message):
+    """SpokenOver is a final segment that has a translation but no speech, since the voice was too far behind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    segment: _builtins.int
+    """The segment."""
+    language: _builtins.str
+    """ISO 639-1 code."""
+    def __init__(
+        self,
+        *,
+        segment: _builtins.int = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "segment", b"segment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpokenOver: _TypeAlias = SpokenOver  # noqa: Y015
 
 @_typing.final
 class Failure(_message.Message):

@@ -59,8 +59,9 @@ class TranslationServiceServicer:
 
     def StreamingTranslate(self, request_iterator, context):
         """StreamingTranslate takes a config, then segments, then an end; it answers started, then per segment and
-        language a translation and, if asked for, speech; then ended. Answers for one language come in the order
-        of the segments; languages do not wait for each other. A stream that closes without `ended` was cut.
+        language a translation and, if asked for, speech; then ended. For one language translations come in the
+        order of the segments, and so do speeches, which may come later than translations of segments after them;
+        languages do not wait for each other. A stream that closes without `ended` was cut.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,8 +39,9 @@ class TranslationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TranslationServiceAsyncStub: ...
     StreamingTranslate: _grpc.StreamStreamMultiCallable[_translation_pb2.StreamingTranslateRequest, _translation_pb2.StreamingTranslateResponse]
     """StreamingTranslate takes a config, then segments, then an end; it answers started, then per segment and
-    language a translation and, if asked for, speech; then ended. Answers for one language come in the order
-    of the segments; languages do not wait for each other. A stream that closes without `ended` was cut.
+    language a translation and, if asked for, speech; then ended. For one language translations come in the
+    order of the segments, and so do speeches, which may come later than translations of segments after them;
+    languages do not wait for each other. A stream that closes without `ended` was cut.
     """
     ListLanguages: _grpc.UnaryUnaryMultiCallable[_translation_pb2.ListLanguagesRequest, _translation_pb2.ListLanguagesResponse]
     """ListLanguages gives the target languages of each source language."""
@@ -56,8 +57,9 @@ class TranslationServiceAsyncStub(TranslationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StreamingTranslate: _aio.StreamStreamMultiCallable[_translation_pb2.StreamingTranslateRequest, _translation_pb2.StreamingTranslateResponse]  # type: ignore[assignment]
     """StreamingTranslate takes a config, then segments, then an end; it answers started, then per segment and
-    language a translation and, if asked for, speech; then ended. Answers for one language come in the order
-    of the segments; languages do not wait for each other. A stream that closes without `ended` was cut.
+    language a translation and, if asked for, speech; then ended. For one language translations come in the
+    order of the segments, and so do speeches, which may come later than translations of segments after them;
+    languages do not wait for each other. A stream that closes without `ended` was cut.
     """
     ListLanguages: _aio.UnaryUnaryMultiCallable[_translation_pb2.ListLanguagesRequest, _translation_pb2.ListLanguagesResponse]  # type: ignore[assignment]
     """ListLanguages gives the target languages of each source language."""
@@ -76,8 +78,9 @@ class TranslationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_translation_pb2.StreamingTranslateResponse], _abc.AsyncIterator[_translation_pb2.StreamingTranslateResponse]]:
         """StreamingTranslate takes a config, then segments, then an end; it answers started, then per segment and
-        language a translation and, if asked for, speech; then ended. Answers for one language come in the order
-        of the segments; languages do not wait for each other. A stream that closes without `ended` was cut.
+        language a translation and, if asked for, speech; then ended. For one language translations come in the
+        order of the segments, and so do speeches, which may come later than translations of segments after them;
+        languages do not wait for each other. A stream that closes without `ended` was cut.
         """
 
     @_abc_1.abstractmethod
