@@ -208,7 +208,7 @@ class Transcribing:
             except TimeoutError:
                 if stalled:
                     return _Ending.IDLE
-                if self.held:
+                if self.held or self._incoming.waiting_ms:  # it may have come in this very moment
                     continue
                 arrived = Arrived(silence(STALL_SILENCE_MS), self._clock_ms())
                 stalled = True

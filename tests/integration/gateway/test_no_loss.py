@@ -94,7 +94,7 @@ async def test_what_waits_goes_on_by_itself(
     monkeypatch.setattr("gateway.speaker.MIN_TIMER_S", 0.01)
     monkeypatch.setattr("gateway.reorder.WINDOW_S", 0.3)
     talk = await stage.talk()
-    await send(talk, 0, 2)
+    await send(talk, 2, 0)
     stage.clock.now_s += 0.3
     heard = await talk.hearing.heard(2 * len(chunk(0)))
     assert heard[: 2 * len(chunk(0))] == chunks(0, 2)
