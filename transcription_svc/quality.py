@@ -62,7 +62,9 @@ class QualityPolicy:
     sound_s: float = 0.1
     """Sound that ends silence; shorter is a click."""
     looks_in: int = 2
-    """Looks in a row, about a second apart, that make noise or an echo an issue."""
+    """Looks in a row, about a second apart, that make noise an issue."""
+    echo_looks_in: int = 3
+    """The same for an echo, whose looks are two seconds apart."""
     looks_out: int = 3
     """Looks in a row that clear it."""
 
@@ -132,7 +134,7 @@ class QualityMonitor:
         self._sound: deque[Samples] = deque(maxlen=ECHO_WINDOW_FRAMES)
         self._looks = 0
         self._noisy = Latch(looks_in=policy.looks_in, looks_out=policy.looks_out)
-        self._echoing = Latch(looks_in=policy.looks_in, looks_out=policy.looks_out)
+        self._echoing = Latch(looks_in=policy.echo_looks_in, looks_out=policy.looks_out)
         self._echo_ms = 0.0
         self._echo_strong = False
         self._quiet_s = 0.0
