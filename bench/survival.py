@@ -36,6 +36,7 @@ from babelcast.wav import Sound
 from bench.quality.recordings import pcm_of, read_folder
 from bench.talk import Talk, hold
 from bench.wer import edits, normalise
+from gateway.continuity import same_words
 
 READY_S = 90.0
 STOP_S = 30.0
@@ -259,8 +260,9 @@ def taken_back(talk: Talk) -> int:
     """How often a transcript lacked words that an earlier revision had shown as stable."""
     count, shown = 0, dict[str, str]()
     for _, transcript in talk.transcripts:
-        before = shown.get(transcript.segment_id, "").split()
-        count += transcript.text.split()[: len(before)] != before
+        before = shown.get(transcript.segment_id, "")
+        kept = same_words if transcript.is_final else _begins_with
+        count += not kept(before, transcript.text)
         shown[transcript.segment_id] = transcript.stable_text
     return count
 
@@ -278,6 +280,10 @@ def speech_of(folder: Path, *, language: str, minutes: float) -> tuple[Sound, st
     times = max(1, round(minutes * 60_000 / pcm.duration_ms(once)))
     text = " ".join(recording.text for recording in recordings)
     return Sound(once * times, pcm.SAMPLE_RATE_HZ), " ".join([text] * times)
+
+
+def _begins_with(shown: str, text: str) -> bool:
+    return text.startswith(shown)
 
 
 async def measure(arguments: argparse.Namespace) -> None:

@@ -33,6 +33,12 @@ def join(shown: str, heard: str) -> Joined:
     return Joined(" ".join(old + new[used:]))
 
 
+def same_words(shown: str, heard: str) -> bool:
+    """Whether `heard` begins with the words of `shown`, however they are spelt."""
+    old, new = shown.split(), heard.split()
+    return [_key(word) for word in old] == [_key(word) for word in new[: len(old)]]
+
+
 def without_repeated(repeated: str, heard: str) -> Joined:
     """`heard` without the words at its start that were shown before it, in `repeated`.
 

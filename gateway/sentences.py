@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from babelcast.translation.v1 import translation_pb2 as translation_api
-from gateway.continuity import join, without_repeated
+from gateway.continuity import join, same_words, without_repeated
 
 REMEMBER = 500
 LONGEST_MS = 24 * 3_600_000
@@ -152,8 +152,10 @@ class OpenSegment:
 
     def _final(self, heard: str) -> Shown | None:
         rest = without_repeated(self.repeated, heard)
-        text = join(self.stable_text, rest.text)
-        self.repeated = text.left or (rest.left if not rest.text else "")
+        # the final result may correct signs and capitals, not words
+        kept = same_words(self.stable_text, rest.text)
+        text = rest if kept else join(self.stable_text, rest.text)
+        self.repeated = "" if kept and rest.text else text.left
         if not text.text:
             return None
         self.stable_text = text.text
