@@ -1,7 +1,7 @@
 """Whose connection it is, behind proxies that are trusted to say so. Pure."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
 from babelcast.config import ConfigError
@@ -30,6 +30,21 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
     while hops and _is_in(address, trusted):
         address = hops.pop()
     return address if _is_address(address) else peer
+
+
+def limited_as(address: str) -> str:
+    """What a client at `address` is counted as in limits per address.
+
+    An IPv6 client may use any address of its network of 64 bits (RFC 6177), so that network is what counts.
+    """
+    if not _is_address(address):
+        return address
+    parsed = ip_address(address)
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((int(parsed), 64), strict=False))
 
 
 def reachable(host: str) -> str:

@@ -196,6 +196,12 @@ def quality(change: transcription_api.QualityEvent, *, now_ms: int) -> say.Serve
     return say.AudioQualityWarning(
         issue=issue,
         message=QUALITY_ADVICE[issue],
-        details={name: round(value, 3) for name, value in change.measurements.items()},
+        details={_camel_case(name): round(value, 3) for name, value in change.measurements.items()},
         timestamp=now_ms,
     )
+
+
+def _camel_case(name: str) -> str:
+    """A name as clients see it: snr_db is snrDb."""
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))

@@ -24,7 +24,7 @@ from babelcast.bus.base import Bus
 from babelcast.clock import wall_clock_ms
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.rpc.client import open_channel
-from gateway.address import client_address, networks, reachable
+from gateway.address import client_address, limited_as, networks, reachable
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, Visit
 from gateway.desk import Desk, Languages
@@ -216,7 +216,7 @@ class Gateway:
         self, connection: ServerConnection, request: Request, *, query: dict[str, str]
     ) -> Visit | Answer:
         forwarded_for = request.headers.get_all("X-Forwarded-For")
-        address = client_address(str(connection.remote_address[0]), forwarded_for, self._trusted)
+        address = limited_as(client_address(str(connection.remote_address[0]), forwarded_for, self._trusted))
         wait_s = self._attempts.take(address, self._desk.clock())
         if wait_s:
             body = b"Too many connections.\n"

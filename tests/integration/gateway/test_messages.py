@@ -387,7 +387,7 @@ async def test_quality_warnings_reach_the_speaker(stage: Stage) -> None:
     talk = await stage.talk()
     talk.hearing.quality(stt.QUALITY_ISSUE_SNR_LOW, active=True, snr_db=12.0)
     warning = await talk.speaker.until("audio_quality_warning")
-    assert (warning["issue"], warning["details"]) == ("snr_low", {"snr_db": 12.0})
+    assert (warning["issue"], warning["details"]) == ("snr_low", {"snrDb": 12.0})
     assert "microphone" in warning["message"]
     talk.hearing.quality(stt.QUALITY_ISSUE_SNR_LOW, active=False)
     assert (await talk.speaker.until("audio_quality_ok"))["issue"] == "snr_low"

@@ -3,7 +3,7 @@
 import pytest
 
 from babelcast.config import ConfigError
-from gateway.address import client_address, networks, reachable
+from gateway.address import client_address, limited_as, networks, reachable
 
 TRUSTED = networks("10.0.0.0/8, 192.168.1.7, fd00::/8")
 
@@ -53,3 +53,19 @@ def test_nonsense_is_no_network() -> None:
 def test_where_a_server_is_reached_from_here(host: str, expected: str) -> None:
     """At its own address, and on the loopback interface when it listens everywhere."""
     assert reachable(host) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("198.51.100.1", "198.51.100.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("::ffff:198.51.100.1", "198.51.100.1"),
+        ("unix", "unix"),
+    ],
+)
+def test_a_network_is_one_client(address: str, expected: str) -> None:
+    """Somebody with a network of IPv6 addresses has no more than somebody with one address of IPv4."""
+    assert limited_as(address) == expected

@@ -70,7 +70,7 @@ def test_every_issue_has_a_name_and_advice() -> None:
             stt.QualityEvent(issue=issue, active=True, measurements={"snr_db": 12.34567}), now_ms=5
         )
         assert isinstance(warning, say.AudioQualityWarning)
-        assert warning.details == {"snr_db": 12.346}
+        assert warning.details == {"snrDb": 12.346}
         assert warning.message
         cleared = messages.quality(stt.QualityEvent(issue=issue, active=False), now_ms=5)
         assert cleared == say.AudioQualityOk(issue=warning.issue, timestamp=5)
