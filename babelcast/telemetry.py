@@ -71,6 +71,26 @@ ENGINE_COST = _meter.create_counter(
     description="What those characters cost by the table of prices.",
 )
 
+OUTCOME = "outcome"
+"""Attribute: what became of a text: `spoken`, `merged` into the clip of the one before, or `skipped`."""
+VOICE_TEXTS = _meter.create_counter(
+    "babelcast.translation.voice_texts",
+    unit="{segment}",
+    description="Translated segments by what became of their voice.",
+)
+VOICE_PACE = _meter.create_histogram(
+    "babelcast.translation.voice_pace",
+    unit="1",
+    description="How much quicker than usual clips are spoken to keep up with the speaker.",
+    explicit_bucket_boundaries_advisory=[1.0, 1.05, 1.1, 1.15, 1.2, 1.25],
+)
+VOICE_LAG = _meter.create_histogram(
+    "babelcast.gateway.voice_lag",
+    unit="s",
+    description="From the end of speech to where its voice begins for somebody who hears all of it in turn.",
+    explicit_bucket_boundaries_advisory=[0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 30],
+)
+
 LISTENED = _meter.create_counter(
     "babelcast.gateway.listened",
     unit="s",

@@ -80,6 +80,7 @@ class TranslationApp:
             self.interpreter,
             max_streams=config.translation_max_streams,
             segment_timeout_s=config.translation_segment_timeout_seconds,
+            voice_lag_s=config.voice_lag_max_seconds,
             prices=prices.load(config.prices_file),
         )
         self._server = GrpcServer(

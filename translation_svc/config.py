@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from babelcast.config import setting
+from translation_svc.governor import VOICE_LAG_S
 
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -49,6 +50,9 @@ class TranslationConfig:
     translation_start_timeout_seconds: Seconds = setting(30.0, "longest an engine may take to start, s")
     translation_segment_timeout_seconds: Seconds = setting(
         10.0, "a segment that is not answered so long after its arrival fails, s"
+    )
+    voice_lag_max_seconds: Annotated[float, Meta(ge=1)] = setting(
+        VOICE_LAG_S, "a voice that would begin later than so long after the end of its speech is left out, s"
     )
     translation_max_streams: Annotated[int, Meta(ge=1)] = setting(64, "streams served at once")
     drain_seconds: Seconds = setting(20, "Longest time to let sentences finish when stopping, s.")

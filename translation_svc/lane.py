@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from babelcast.errors import BabelcastError, ErrorCode
 from translation_svc.cost import Tally, uncounted
 from translation_svc.glossary import Glossary
+from translation_svc.governor import VOICE_LAG_S, Governor
 from translation_svc.interpreter import Interpreter
 from translation_svc.segments import (
     Answer,
     Component,
     Failure,
     Segment,
-    Speech,
     Target,
     Tier,
     Translation,
 )
+from translation_svc.speaking import Speaking
 from translation_svc.turns import Urgency
 
 log = logging.getLogger(__name__)
@@ -53,19 +54,30 @@ class Lane:
         interpreter: Interpreter,
         emit: Callable[[Answer], Awaitable[None]],
         segment_timeout_s: float,
+        voice_lag_s: float = VOICE_LAG_S,
         tier: Tier = Tier.STANDARD,
         tally: Tally = uncounted,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`voice_lag_s` is how late a voice may begin after the end of its speech."""
         self.language = language
         self._source = source
         self._glossary = glossary
         self._interpreter = interpreter
         self._emit = emit
         self._segment_timeout_s = segment_timeout_s
-        self._tier = tier
         self._tally = tally
         self._clock = clock
+        self._speaking = Speaking(
+            language,
+            interpreter=interpreter,
+            emit=emit,
+            governor=Governor(voice_lag_s),
+            timeout_s=segment_timeout_s,
+            tier=tier,
+            tally=tally,
+            clock=clock,
+        )
         self._waiting: deque[_Work] = deque()
         self._finals: OrderedDict[int, int] = OrderedDict()
         self._newest_final = -1
@@ -93,6 +105,12 @@ class Lane:
 
     async def run(self) -> None:
         """Answer until closed and empty."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._speaking.run(), name=f"speak {self.language}")
+            await self._translate_all()
+            self._speaking.close()
+
+    async def _translate_all(self) -> None:
         while True:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._closed or bool(self._waiting))
@@ -130,13 +148,8 @@ class Lane:
             return
         await self._emit(Translation(segment.number, segment.revision, self.language, text, segment.is_final))
         if segment.is_final and work.target.speak:
-            try:
-                async with self._deadline(work):
-                    speech = await self._speak(text, work)
-            except (BabelcastError, TimeoutError) as error:
-                await self._emit(self._failure(segment, Component.SPEECH, error))
-                return
-            await self._emit(speech)
+            ended_s = work.arrived_s - segment.ended_ago_s
+            await self._speaking.put(segment, work.target, text, ended_s=ended_s)
 
     async def _translate(self, segment: Segment) -> str:
         return await self._interpreter.translate(
@@ -147,17 +160,6 @@ class Lane:
             urgency=Urgency.FINAL if segment.is_final else Urgency.PARTIAL,
             tally=self._tally,
         )
-
-    async def _speak(self, text: str, work: _Work) -> Speech:
-        clip = await self._interpreter.speak(
-            text,
-            language=self.language,
-            prosody=work.segment.prosody,
-            tier=self._tier,
-            tally=self._tally,
-        )
-        encoded = await self._interpreter.opus(clip) if work.target.opus else b""
-        return Speech(work.segment.number, self.language, clip, encoded)
 
     def _deadline(self, work: _Work) -> asyncio.Timeout:
         """From the segment's arrival, so that a lane behind a dead engine does not fall further behind."""

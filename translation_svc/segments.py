@@ -37,6 +37,8 @@ class Target:
     language: str
     speak: bool = False
     opus: bool = False
+    unplayed_s: float = 0.0
+    """Voice of earlier segments that is still to be heard, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Segment:
     is_final: bool
     targets: tuple[Target, ...]
     prosody: Prosody = Prosody()
+    ended_ago_s: float = 0.0
+    """How long ago its speech ended when it came, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,18 @@ class Speech:
     language: str
     clip: Clip
     opus: bytes = b""
+    merged: tuple[int, ...] = ()
+    """Further segments that it speaks."""
+    pace: float = 1.0
+    """How much quicker than usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenOver:
+    """A segment that is not spoken in one language, so that the voice keeps up with the speaker."""
+
+    segment: int
+    language: str
 
 
 class Component(Enum):
@@ -108,4 +124,4 @@ class Failure:
     is_final: bool
 
 
-Answer: TypeAlias = Translation | Speech | Failure
+Answer: TypeAlias = Translation | Speech | SpokenOver | Failure

@@ -13,6 +13,7 @@ from babelcast.prices import Prices, published
 from babelcast.translation.v1 import translation_pb2 as pb
 from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc.cost import Meter
+from translation_svc.governor import VOICE_LAG_S
 from translation_svc.interpreter import Interpreter
 from translation_svc.segments import Answer, Segment
 from translation_svc.stream import Stream, StreamCut, StreamSettings
@@ -35,12 +36,14 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         *,
         max_streams: int,
         segment_timeout_s: float,
+        voice_lag_s: float = VOICE_LAG_S,
         prices: Prices | None = None,
     ) -> None:
         """`prices` are those of the package if none are given."""
         self._interpreter = interpreter
         self._max_streams = max_streams
         self._segment_timeout_s = segment_timeout_s
+        self._voice_lag_s = voice_lag_s
         self._prices = prices or published()
         self._draining = asyncio.Event()
         self._open = 0
@@ -105,6 +108,7 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
             source=languages.normalise(config.source_language, parameter="sourceLanguage"),
             glossary=read_glossary(config),
             segment_timeout_s=self._segment_timeout_s,
+            voice_lag_s=self._voice_lag_s,
             tier=read_tier(config),
         )
         return Stream(

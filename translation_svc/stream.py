@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from babelcast.errors import ErrorCode, ServiceUnavailable, UnsupportedLanguage
 from translation_svc.cost import Tally, uncounted
 from translation_svc.glossary import Glossary
+from translation_svc.governor import VOICE_LAG_S
 from translation_svc.interpreter import Interpreter
 from translation_svc.lane import Lane
 from translation_svc.segments import Answer, Component, Failure, Segment, Target, Tier
@@ -23,14 +24,15 @@ class StreamSettings:
     source: str
     glossary: Glossary
     segment_timeout_s: float
+    voice_lag_s: float = VOICE_LAG_S
     tier: Tier = Tier.STANDARD
 
 
 class Stream:
     """Spreads segments over lanes.
 
-    Answers of one language come in the order of its segments. Lanes share nothing but the way out, so no
-    language waits for another's engine.
+    Translations of one language come in the order of its segments, and so do its voices. Lanes share nothing
+    but the way out, so no language waits for another's engine.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Stream:
             interpreter=self._interpreter,
             emit=self._emit,
             segment_timeout_s=self._settings.segment_timeout_s,
+            voice_lag_s=self._settings.voice_lag_s,
             tier=self._settings.tier,
             tally=self._tally,
         )

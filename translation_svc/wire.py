@@ -12,6 +12,7 @@ from translation_svc.segments import (
     Prosody,
     Segment,
     Speech,
+    SpokenOver,
     Target,
     Tier,
     Translation,
@@ -41,7 +42,12 @@ def read_segment(message: pb.Segment) -> Segment:
     if len(message.text) > MAX_TEXT_CHARACTERS:
         raise InvalidParameter("text", f"a segment has at most {MAX_TEXT_CHARACTERS:,} characters")
     targets = (
-        Target(languages.normalise(target.language, parameter="targets"), target.speak, target.opus)
+        Target(
+            languages.normalise(target.language, parameter="targets"),
+            target.speak,
+            target.opus,
+            max(target.unplayed_ms, 0) / 1000,
+        )
         for target in message.targets
     )
     return Segment(
@@ -51,6 +57,7 @@ def read_segment(message: pb.Segment) -> Segment:
         is_final=message.is_final,
         targets=tuple({target.language: target for target in targets}.values()),
         prosody=_read_prosody(message.prosody) if message.HasField("prosody") else Prosody(),
+        ended_ago_s=max(message.ended_ago_ms, 0) / 1000,
     )
 
 
@@ -75,7 +82,13 @@ def write_answer(answer: Answer) -> pb.StreamingTranslateResponse:
                 sample_rate_hz=answer.clip.sample_rate_hz,
                 opus=answer.opus,
                 duration_ms=answer.clip.duration_ms,
+                merged=answer.merged,
+                pace=answer.pace,
             )
+        )
+    if isinstance(answer, SpokenOver):
+        return pb.StreamingTranslateResponse(
+            spoken_over=pb.SpokenOver(segment=answer.segment, language=answer.language)
         )
     return pb.StreamingTranslateResponse(
         failure=pb.Failure(

@@ -108,20 +108,24 @@ async def _run(lane: Lane) -> None:
 
 
 async def test_finals_are_answered_in_order_with_speech_after_text() -> None:
-    """Translation then speech, segment by segment; Opus only where it is asked for."""
+    """Translations and speeches in order, each after its translation; Opus only where it is asked for."""
     desk, answers = Desk(), list[Answer]()
     lane = _lane(desk, answers)
     await lane.submit(_segment(1, "a"), SPOKEN)
     await lane.submit(_segment(2, "b"), ES)
     await lane.submit(_segment(3, "c"), Target("es", speak=True, opus=True))
     await _run(lane)
-    assert answers == [
+    assert [answer for answer in answers if isinstance(answer, Translation)] == [
         Translation(1, 1, "es", "A", is_final=True),
-        Speech(1, "es", Clip(b"A\0", 16_000)),
         Translation(2, 1, "es", "B", is_final=True),
         Translation(3, 1, "es", "C", is_final=True),
+    ]
+    speeches = [answer for answer in answers if isinstance(answer, Speech)]
+    assert speeches == [
+        Speech(1, "es", Clip(b"A\0", 16_000)),
         Speech(3, "es", Clip(b"C\0", 16_000), b"OggS"),
     ]
+    assert answers.index(speeches[1]) == len(answers) - 1
     assert desk.encoded == 1
 
 
