@@ -91,6 +91,35 @@ VOICE_LAG = _meter.create_histogram(
     explicit_bucket_boundaries_advisory=[0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 30],
 )
 
+OUTCOME = "outcome"
+"""Attribute: `memory`, `flight` (the same was under way), `table`, or `miss`: what an engine had to do."""
+CACHE_LOOKUPS = _meter.create_counter(
+    "babelcast.translation.cache_lookups",
+    unit="{lookup}",
+    description="Sentences looked for in the cache of translations; all but misses are hits.",
+)
+CACHE_EVICTIONS = _meter.create_counter(
+    "babelcast.translation.cache_evictions",
+    unit="{entry}",
+    description="Translations that went for want of room or by age; `cause` is capacity, size or expired.",
+)
+CACHE_ENTRIES = _meter.create_gauge(
+    "babelcast.translation.cache_entries", unit="{entry}", description="Translations in memory."
+)
+CACHE_BYTES = _meter.create_gauge(
+    "babelcast.translation.cache_size", unit="By", description="Memory that cached translations take."
+)
+CACHE_DROPPED = _meter.create_counter(
+    "babelcast.translation.cache_dropped",
+    unit="{entry}",
+    description="Translations that were not written to the cache's table.",
+)
+CACHE_TABLE_FAILURES = _meter.create_counter(
+    "babelcast.translation.cache_table_failures",
+    unit="{call}",
+    description="Calls to the cache's table that failed or took too long.",
+)
+
 LISTENED = _meter.create_counter(
     "babelcast.gateway.listened",
     unit="s",

@@ -1,51 +1,132 @@
 """Answers kept for a while, and no question asked twice at once."""
 
 import asyncio
+import hashlib
+import sys
 import time
+import unicodedata
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Protocol
 
-KeyT = TypeVar("KeyT", bound=Hashable)
-ValueT = TypeVar("ValueT")
+from babelcast import telemetry
+from translation_svc.routes import Step
+
+BYTES_PER_ENTRY: Final = 2_000
+"""Room for an average entry, so that long texts cannot make the cache large: with 10,000 entries it takes at
+most 20 MB, where sentences of talk take 4."""
 
 
-class Cache(Generic[KeyT, ValueT]):
-    """At most `capacity` values, each for `ttl_s` seconds; the one unused for longest goes first.
+class Keep(Enum):
+    """Who keeps an answer."""
 
-    Single flight: while a value is being made, everybody who asks for it waits for that one. The flight
+    HERE = "here"
+    """This process alone: beginnings of sentences, which nobody asks for again."""
+    EVERYWHERE = "everywhere"
+    """The table behind it too."""
+
+
+class Outcome(Enum):
+    """How a question was answered."""
+
+    MEMORY = "memory"
+    FLIGHT = "flight"
+    """By the answer to the same question that was under way."""
+    TABLE = "table"
+    MISS = "miss"
+
+
+class Eviction(Enum):
+    """Why an entry went."""
+
+    CAPACITY = "capacity"
+    SIZE = "size"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """What a shelf had, and for how many seconds more it is good."""
+
+    text: str
+    left_s: float
+
+
+class Shelf(Protocol):
+    """What stands behind the cache. Whatever goes wrong there is as if it had nothing."""
+
+    async def get(self, key: str) -> Shelved | None:
+        """What is kept under `key`; None also when that is not known in time."""
+        ...
+
+    def put(self, key: str, text: str) -> None:
+        """Keep `text`, some time soon, if there is room."""
+        ...
+
+
+def cache_key(step: Step, text: str, *, edition: str = "", glossary: str = "") -> str:
+    """The key of a step's answer to `text`: engine, edition, version of the glossary, source, target, hash.
+
+    `edition` is what answers depend on besides, such as the model's version or a terminology. Texts that
+    differ in blanks or in the composition of letters alone have one key.
+    """
+    normal = " ".join(unicodedata.normalize("NFC", text).split())
+    digest = hashlib.blake2b(normal.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    return "/".join((step.engine, edition, glossary, step.pair.source, step.pair.target, digest))
+
+
+def version_of(terms: Mapping[str, Mapping[str, str]]) -> str:
+    """The version of a glossary: the same for the same terms and translations, in whatever order."""
+    parts = [repr((term, language, text)) for term, into in terms.items() for language, text in into.items()]
+    return hashlib.blake2b("".join(sorted(parts)).encode(errors="replace"), digest_size=8).hexdigest()
+
+
+class Cache:
+    """At most `capacity` texts, each for `ttl_s` seconds; the one unused for longest goes first.
+
+    Single flight: while a text is being made, everybody who asks for it waits for that one. The flight
     belongs to the cache: it goes on when those who wait are cancelled, so that an engine is not thrown away
     because a stream was cut, and the stream's successor finds the answer. What it raises reaches all who wait
     and is not kept.
     """
 
-    def __init__(self, *, capacity: int, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.hits = 0
-        self.misses = 0
+    def __init__(
+        self,
+        *,
+        capacity: int,
+        ttl_s: float,
+        shelf: Shelf | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.asked = dict.fromkeys(Outcome, 0)
+        self.evicted = dict.fromkeys(Eviction, 0)
+        self.bytes = 0
         self._capacity = capacity
+        self._max_bytes = capacity * BYTES_PER_ENTRY
         self._ttl_s = ttl_s
+        self._shelf = shelf
         self._clock = clock
-        self._kept: OrderedDict[KeyT, tuple[float, ValueT]] = OrderedDict()
-        self._flights: dict[KeyT, asyncio.Task[ValueT]] = {}
+        self._kept: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._flights: dict[str, asyncio.Task[str]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    async def get(self, key: KeyT, make: Callable[[], Awaitable[ValueT]]) -> ValueT:
-        """The value of `key`, made by `make` if need be. Raises: what `make` raises."""
-        entry = self._kept.get(key)
-        if entry is not None and entry[0] > self._clock():
-            self.hits += 1
-            self._kept.move_to_end(key)
-            return entry[1]
+    async def get(self, key: str, make: Callable[[], Awaitable[str]], *, keep: Keep = Keep.EVERYWHERE) -> str:
+        """The text of `key`, made by `make` if need be. Raises: what `make` raises."""
+        kept = self._find(key)
+        if kept is not None:
+            self._count(Outcome.MEMORY)
+            return kept
         flight = self._flights.get(key)
         if flight is None:
-            self.misses += 1
-            flight = asyncio.create_task(self._make(key, make), name="cache flight")
+            flight = asyncio.create_task(self._fly(key, make, keep), name="cache flight")
             flight.add_done_callback(_retrieve)
             self._flights[key] = flight
         else:
-            self.hits += 1
+            self._count(Outcome.FLIGHT)
         return await asyncio.shield(flight)
 
     async def aclose(self) -> None:
@@ -55,19 +136,60 @@ class Cache(Generic[KeyT, ValueT]):
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    async def _make(self, key: KeyT, make: Callable[[], Awaitable[ValueT]]) -> ValueT:
+    async def _fly(self, key: str, make: Callable[[], Awaitable[str]], keep: Keep) -> str:
+        shelf = self._shelf if keep is Keep.EVERYWHERE else None
         try:
-            value = await make()
+            shelved = await shelf.get(key) if shelf is not None else None
+            self._count(Outcome.MISS if shelved is None else Outcome.TABLE)
+            text = await make() if shelved is None else shelved.text
         finally:
             del self._flights[key]
-        self._kept[key] = (self._clock() + self._ttl_s, value)
+        self._store(key, text, self._ttl_s if shelved is None else min(shelved.left_s, self._ttl_s))
+        if shelf is not None and shelved is None:
+            shelf.put(key, text)
+        return text
+
+    def _find(self, key: str) -> str | None:
+        entry = self._kept.get(key)
+        if entry is None:
+            return None
+        if entry[0] <= self._clock():
+            self._drop(key, Eviction.EXPIRED)
+            return None
         self._kept.move_to_end(key)
+        return entry[1]
+
+    def _store(self, key: str, text: str, left_s: float) -> None:
+        self._kept[key] = (self._clock() + left_s, text)
+        self.bytes += _weight(key, text)
         while len(self._kept) > self._capacity:
-            self._kept.popitem(last=False)
-        return value
+            self._drop(next(iter(self._kept)), Eviction.CAPACITY)
+        while self.bytes > self._max_bytes:
+            self._drop(next(iter(self._kept)), Eviction.SIZE)
+        self._gauge()
+
+    def _drop(self, key: str, why: Eviction) -> None:
+        _, text = self._kept.pop(key)
+        self.bytes -= _weight(key, text)
+        self.evicted[why] += 1
+        telemetry.CACHE_EVICTIONS.add(1, {telemetry.CAUSE: why.value})
+        self._gauge()
+
+    def _gauge(self) -> None:
+        telemetry.CACHE_ENTRIES.set(len(self._kept))
+        telemetry.CACHE_BYTES.set(self.bytes)
+
+    def _count(self, outcome: Outcome) -> None:
+        self.asked[outcome] += 1
+        telemetry.CACHE_LOOKUPS.add(1, {telemetry.OUTCOME: outcome.value})
 
 
-def _retrieve(flight: asyncio.Task[ValueT]) -> None:
+def _weight(key: str, text: str) -> int:
+    """What an entry takes of memory, bytes, but for the fixed part."""
+    return sys.getsizeof(key) + sys.getsizeof(text)
+
+
+def _retrieve(flight: asyncio.Task[str]) -> None:
     """Look at the outcome, lest asyncio complain when nobody was left to see it fail."""
     if not flight.cancelled():
         flight.exception()

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from translation_svc import repairs
-from translation_svc.cache import Cache
+from translation_svc.cache import Cache, Keep, cache_key, version_of
 from translation_svc.cost import Tally, Use, uncounted
 from translation_svc.failures import EngineFailure, EngineMissing
 from translation_svc.glossary import Glossary
@@ -26,9 +26,17 @@ class Chain:
     Every step's outcome is cached, so what several targets have in common is done once.
     """
 
-    def __init__(self, engines: Mapping[str, Translator], cache: Cache[tuple[Step, str], str]) -> None:
+    def __init__(
+        self,
+        engines: Mapping[str, Translator],
+        cache: Cache,
+        *,
+        edition: Callable[[Step], str] = lambda _step: "",
+    ) -> None:
+        """`edition` tells what a step's answers depend on besides its engine and languages."""
         self._engines = engines
         self._cache = cache
+        self._edition = edition
 
     async def warm(self, route: Route) -> None:
         """Start the engines of all steps, side by side. A failure is logged; sentences will meet it again."""
@@ -79,33 +87,47 @@ class Chain:
         urgency: Urgency,
         tally: Tally,
     ) -> str:
-        masked = mask(sentence, [*glossary.spans(sentence, target), *untouchable(sentence)])
-        translated = await self._plain(masked.text, route, target=target, urgency=urgency, tally=tally)
+        terms = glossary.spans(sentence, target)
+        masked = mask(sentence, [*terms, *untouchable(sentence)])
+        version = version_of(glossary.terms) if terms else ""
+        translated = await self._plain(
+            masked.text, route, target=target, urgency=urgency, tally=tally, version=version
+        )
         restored = masked.restore(translated)
         if restored is None:  # an engine lost a placeholder: better a mistranslated term than a hole
             return await self._plain(sentence, route, target=target, urgency=urgency, tally=tally)
         return restored
 
     async def _plain(
-        self, sentence: str, route: Route, *, target: str, urgency: Urgency, tally: Tally
+        self,
+        sentence: str,
+        route: Route,
+        *,
+        target: str,
+        urgency: Urgency,
+        tally: Tally,
+        version: str = "",
     ) -> str:
+        """`version` is that of the glossary, where the sentence has terms of it."""
         cleaned = clean(sentence)
         if not any(map(str.isalnum, cleaned)):
             return cleaned
         prepared = prepare(cleaned)
         text = prepared.text
         for step in route:
-            text = await self._step(text, step, urgency, tally)
+            text = await self._step(text, step, urgency=urgency, tally=tally, version=version)
         return finish(text, prepared, language=target)
 
-    async def _step(self, text: str, step: Step, urgency: Urgency, tally: Tally) -> str:
+    async def _step(self, text: str, step: Step, *, urgency: Urgency, tally: Tally, version: str) -> str:
         async def make() -> str:
             repaired = repairs.before(text, step)
             translated = await self._engine(step).translate(repaired, step.pair, urgency=urgency)
             tally(Use(Component.TRANSLATION, step.engine, step.pair.target, len(repaired)))
             return repairs.after(translated, step)
 
-        return await self._cache.get((step, text), make)
+        keep = Keep.EVERYWHERE if urgency is Urgency.FINAL else Keep.HERE
+        key = cache_key(step, text, edition=self._edition(step), glossary=version)
+        return await self._cache.get(key, make, keep=keep)
 
     async def _warm_step(self, step: Step) -> None:
         await self._engine(step).warm(step.pair)

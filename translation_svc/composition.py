@@ -11,11 +11,13 @@ from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc.aws import AwsSettings
 from translation_svc.cache import Cache
+from translation_svc.cache_table import CALL_TIMEOUT_S, TableShelf
 from translation_svc.chain import Chain
 from translation_svc.config import TranslationConfig
+from translation_svc.editions import Editions, files_of, fingerprints, of_program
 from translation_svc.failures import EngineFailure
 from translation_svc.interpreter import EngineInterpreter
-from translation_svc.routes import Routes, Step
+from translation_svc.routes import Routes
 from translation_svc.service import SERVICE_NAME, TranslationServicer
 from translation_svc.translators.amazon import AmazonTranslator
 from translation_svc.translators.apertium import ApertiumTranslator, installed_modes
@@ -67,12 +69,19 @@ class TranslationApp:
             (self.amazon,) if config.translation_engine == "amazon" else (self.bergamot, self.apertium)
         )
         self.voice: Voice = self.polly if config.voice_engine == "polly" else self.espeak
-        self._cache: Cache[tuple[Step, str], str] = Cache(
-            capacity=config.translation_cache_size, ttl_s=config.translation_cache_ttl_seconds
+        self._shelf = _shelf(config)
+        self._cache = Cache(
+            capacity=config.translation_cache_max_entries,
+            ttl_s=config.translation_cache_ttl_seconds,
+            shelf=self._shelf,
         )
+        self._editions = Editions({"amazon": config.translate_terminology})
+        self._files = files_of(models, modes)
         self.interpreter = EngineInterpreter(
             routes=self._routes(),
-            chain=Chain({engine.name: engine for engine in self._translators}, self._cache),
+            chain=Chain(
+                {engine.name: engine for engine in self._translators}, self._cache, edition=self._editions.of
+            ),
             voice=self.voice,
         )
         self._health: asyncio.Task[None] | None = None
@@ -94,6 +103,9 @@ class TranslationApp:
         A broken engine does not stop the rest: its languages fail one by one, and health says so.
         Raises: ServiceUnavailable when the address is taken.
         """
+        if self._shelf is not None:
+            self._editions.add(await asyncio.to_thread(fingerprints, self._files))
+            self._shelf.start()
         port = await self._server.start()
         outcomes = await asyncio.gather(self._warm_translators(), self.voice.warm(), return_exceptions=True)
         for outcome in outcomes:
@@ -129,6 +141,8 @@ class TranslationApp:
         await self._servicer.aclose()
         await self.interpreter.aclose()
         await self._cache.aclose()
+        if self._shelf is not None:
+            await self._shelf.aclose()
         async with contextlib.AsyncExitStack() as stack:
             for engine in (self.bergamot, self.apertium, self.espeak, self.amazon, self.polly):
                 stack.push_async_callback(engine.aclose)
@@ -165,3 +179,19 @@ class TranslationApp:
         for pair in self.bergamot.pairs:
             if "en" in (pair.source, pair.target):
                 await self.bergamot.warm(pair)
+
+
+def _shelf(config: TranslationConfig) -> TableShelf | None:
+    if not config.translation_cache_table_name:
+        return None
+    return TableShelf(
+        config.translation_cache_table_name,
+        settings=AwsSettings(
+            region=config.aws_region,
+            start_timeout_s=config.translation_start_timeout_seconds,
+            call_timeout_s=CALL_TIMEOUT_S,
+            max_concurrency=config.aws_max_concurrency,
+        ),
+        ttl_s=config.translation_cache_ttl_seconds,
+        edition=of_program(),
+    )

@@ -42,10 +42,13 @@ class TranslationConfig:
     )
     models_dir: str = setting("", "folder with further models, such as MODELS_DIR/en-de; empty for none")
     apertium_modes_dir: str = setting("/usr/share/apertium/modes", "folder of Apertium's mode files")
-    translation_cache_size: Annotated[int, Meta(ge=1)] = setting(
-        10_000, "translated sentences kept, per step"
+    translation_cache_max_entries: Annotated[int, Meta(ge=1)] = setting(
+        10_000, "translated sentences kept in memory, per step; each has room for 2,000 bytes on average"
     )
     translation_cache_ttl_seconds: Seconds = setting(3600.0, "how long they are kept, s")
+    translation_cache_table_name: str = setting(
+        "", "DynamoDB table, such as `TranslationCache`, in which replicas share them; empty for none"
+    )
     translation_call_timeout_seconds: Seconds = setting(3.0, "longest an engine may take for a sentence, s")
     translation_start_timeout_seconds: Seconds = setting(30.0, "longest an engine may take to start, s")
     translation_segment_timeout_seconds: Seconds = setting(

@@ -9,7 +9,7 @@ from translation_svc.cache import Cache
 from translation_svc.chain import Chain
 from translation_svc.failures import EngineFailure
 from translation_svc.interpreter import EngineInterpreter
-from translation_svc.routes import Routes, Step
+from translation_svc.routes import Routes
 from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.translators.base import Pair
 from translation_svc.turns import Urgency
@@ -97,8 +97,7 @@ def voice() -> FakeVoice:
 @pytest.fixture
 def chain(model: FakeTranslator, rules: FakeTranslator) -> Chain:
     """The chain of both translators, with its cache."""
-    cache: Cache[tuple[Step, str], str] = Cache(capacity=100, ttl_s=60)
-    return Chain({"bergamot": model, "apertium": rules}, cache)
+    return Chain({"bergamot": model, "apertium": rules}, Cache(capacity=100, ttl_s=60))
 
 
 @pytest.fixture

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from translation_svc.cache import Cache
+from translation_svc.cache import (
+    BYTES_PER_ENTRY,
+    Cache,
+    Eviction,
+    Keep,
+    Outcome,
+    Shelved,
+    cache_key,
+    version_of,
+)
+from translation_svc.routes import Step
+from translation_svc.translators.base import Pair
 
 
 class Source:
@@ -27,18 +38,18 @@ class Source:
 
 async def test_a_value_is_made_once_for_all_who_ask_at_once() -> None:
     """Single flight."""
-    cache: Cache[str, str] = Cache(capacity=10, ttl_s=60)
+    cache = Cache(capacity=10, ttl_s=60)
     source = Source()
     values = await asyncio.gather(*(cache.get("a", source.make("a")) for _ in range(5)))
     assert values == ["A"] * 5
     assert source.asked == ["a"]
-    assert (cache.hits, cache.misses) == (4, 1)
+    assert (cache.asked[Outcome.FLIGHT], cache.asked[Outcome.MISS]) == (4, 1)
 
 
 async def test_a_value_is_forgotten_after_its_time() -> None:
     """The clock decides, not the number of questions."""
     now = 0.0
-    cache: Cache[str, str] = Cache(capacity=10, ttl_s=60, clock=lambda: now)
+    cache = Cache(capacity=10, ttl_s=60, clock=lambda: now)
     source = Source()
     await cache.get("a", source.make("a"))
     now = 59.9
@@ -47,11 +58,12 @@ async def test_a_value_is_forgotten_after_its_time() -> None:
     now = 60.0
     await cache.get("a", source.make("a"))
     assert source.asked == ["a", "a"]
+    assert cache.evicted[Eviction.EXPIRED] == 1
 
 
 async def test_a_failure_reaches_all_who_wait_and_is_not_kept() -> None:
     """The next question is asked anew."""
-    cache: Cache[str, str] = Cache(capacity=10, ttl_s=60)
+    cache = Cache(capacity=10, ttl_s=60)
 
     async def fail() -> str:
         await asyncio.sleep(0)
@@ -64,7 +76,7 @@ async def test_a_failure_reaches_all_who_wait_and_is_not_kept() -> None:
 
 async def test_a_cut_stream_leaves_its_answer_for_the_next() -> None:
     """The flight goes on when the only one who waits is cancelled."""
-    cache: Cache[str, str] = Cache(capacity=10, ttl_s=60)
+    cache = Cache(capacity=10, ttl_s=60)
     gate, source = asyncio.Event(), Source()
 
     async def make() -> str:
@@ -86,7 +98,7 @@ async def test_a_cut_stream_leaves_its_answer_for_the_next() -> None:
 
 async def test_closing_ends_flights() -> None:
     """Nothing is left behind."""
-    cache: Cache[str, str] = Cache(capacity=10, ttl_s=60)
+    cache = Cache(capacity=10, ttl_s=60)
 
     async def never() -> str:
         await asyncio.Event().wait()
@@ -99,17 +111,123 @@ async def test_closing_ends_flights() -> None:
         await waiting
 
 
+class DictShelf:
+    """A shelf in memory; tells what it was asked and given."""
+
+    def __init__(self, **kept: Shelved) -> None:
+        self.kept = kept
+        self.asked: list[str] = []
+        self.given: list[tuple[str, str]] = []
+
+    async def get(self, key: str) -> Shelved | None:
+        self.asked.append(key)
+        await asyncio.sleep(0)
+        return self.kept.get(key)
+
+    def put(self, key: str, text: str) -> None:
+        self.given.append((key, text))
+
+
+async def test_what_the_shelf_has_is_not_made() -> None:
+    """It is kept here then, no longer than it is good; what the shelf lacks is made and given to it."""
+    now = 0.0
+    shelf = DictShelf(a=Shelved("from another", 5.0))
+    cache = Cache(capacity=10, ttl_s=60, shelf=shelf, clock=lambda: now)
+    source = Source()
+    assert await cache.get("a", source.make("a")) == "from another"
+    now = 4.9
+    assert await cache.get("a", source.make("a")) == "from another"
+    assert (shelf.asked, shelf.given, source.asked) == (["a"], [], [])
+    now, shelf.kept = 5.0, {}
+    assert await cache.get("a", source.make("a")) == "A"
+    assert shelf.given == [("a", "A")]
+    assert cache.asked == {Outcome.MEMORY: 1, Outcome.FLIGHT: 0, Outcome.TABLE: 1, Outcome.MISS: 1}
+
+
+async def test_a_failure_is_not_shelved() -> None:
+    """Nor kept here."""
+    shelf = DictShelf()
+    cache = Cache(capacity=10, ttl_s=60, shelf=shelf)
+
+    async def fail() -> str:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await cache.get("a", fail)
+    assert (shelf.given, len(cache)) == ([], 0)
+
+
+async def test_what_is_kept_here_alone_does_not_reach_the_shelf() -> None:
+    """Neither asked for nor given."""
+    shelf = DictShelf(a=Shelved("x", 5.0))
+    cache = Cache(capacity=10, ttl_s=60, shelf=shelf)
+    assert await cache.get("a", Source().make("a"), keep=Keep.HERE) == "A"
+    assert (shelf.asked, shelf.given) == ([], [])
+
+
+async def test_long_texts_do_not_make_it_large() -> None:
+    """It keeps fewer of them; one that is larger than all the room is not kept at all."""
+    cache = Cache(capacity=10, ttl_s=60)
+
+    async def make() -> str:
+        return "x" * BYTES_PER_ENTRY * 4
+
+    for number in range(10):
+        await cache.get(str(number), make)
+        assert cache.bytes <= 10 * BYTES_PER_ENTRY
+    assert (len(cache), cache.evicted[Eviction.SIZE]) == (2, 8)
+
+    async def make_huge() -> str:
+        return "x" * BYTES_PER_ENTRY * 11
+
+    assert len(await cache.get("huge", make_huge)) == BYTES_PER_ENTRY * 11
+    assert (len(cache), cache.bytes) == (0, 0)
+
+
+TO_PT = Step("bergamot", Pair("en", "pt"))
+
+
+def test_a_key_tells_apart_what_must_be() -> None:
+    """Engine, source, target, edition, glossary and text all count."""
+    keys = [
+        cache_key(TO_PT, "Hello."),
+        cache_key(Step("amazon", Pair("en", "pt")), "Hello."),
+        cache_key(Step("bergamot", Pair("es", "pt")), "Hello."),
+        cache_key(Step("bergamot", Pair("en", "es")), "Hello."),
+        cache_key(TO_PT, "Hello.", edition="terms-of-us"),
+        cache_key(TO_PT, "Hello.", glossary="5f"),
+        cache_key(TO_PT, "hello."),
+        cache_key(TO_PT, "Hello"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert not any("ello" in key for key in keys)
+
+
+def test_a_key_does_not_see_blanks_or_composition() -> None:
+    """The text is normalised."""
+    assert cache_key(TO_PT, "Caf\u00e9  au\nlait ") == cache_key(TO_PT, "Cafe\u0301 au lait")
+
+
+def test_the_version_of_a_glossary_is_that_of_its_terms() -> None:
+    """Whatever their order; any change makes another."""
+    terms = {"a": {"es": "x", "fr": "y"}, "b": {"es": "z"}}
+    shuffled = {"b": {"es": "z"}, "a": {"fr": "y", "es": "x"}}
+    assert version_of(terms) == version_of(shuffled)
+    others = [{}, {"a": {"es": "x", "fr": "y"}}, {**terms, "b": {"es": "w"}}, {**terms, "c": {"es": "z"}}]
+    assert version_of(terms) not in {version_of(other) for other in others}
+
+
 @given(st.lists(st.sampled_from("abcdef"), max_size=40), st.integers(1, 4))
 def test_it_keeps_the_most_recently_used(keys: list[str], capacity: int) -> None:
     """What is asked again within `capacity` other keys is never made again, everything else is."""
 
     async def run() -> None:
-        cache: Cache[str, str] = Cache(capacity=capacity, ttl_s=60)
+        cache = Cache(capacity=capacity, ttl_s=60)
         source = Source()
         recent: list[str] = []
         for key in keys:
             before = len(source.asked)
-            await cache.get(key, source.make(key))
+            assert await cache.get(key, source.make(key)) == key.upper()
             assert (len(source.asked) == before) == (key in recent[-capacity:])
             recent = [*(old for old in recent if old != key), key]
             assert len(cache) <= capacity
