@@ -33,7 +33,8 @@ def log_mel(samples: Samples, padded_samples: int, *, bands: int = BANDS) -> Sam
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][: min(spoken, frames)]
     power = np.abs(np.fft.rfft(windows * _hann(), axis=1)).astype(np.float32) ** 2
     levels = np.full((bands, frames), 1e-10, np.float32)
-    levels[:, : len(windows)] = np.maximum(_filters(bands) @ power.T, 1e-10)
+    # not `@`: BLAS would wake all cores for it, and its threads spin for longer than the product takes
+    levels[:, : len(windows)] = np.maximum(np.einsum("bf,tf->bt", _filters(bands), power), 1e-10)
     logarithm = np.log10(levels)
     floored = np.maximum(logarithm, logarithm.max() - _DYNAMIC_RANGE)
     scaled: Samples = np.ascontiguousarray((floored + 4.0) / 4.0, np.float32)

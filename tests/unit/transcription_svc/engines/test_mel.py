@@ -1,5 +1,7 @@
 """Whisper's input."""
 
+import time
+
 import numpy as np
 import pytest
 from faster_whisper.feature_extractor import FeatureExtractor
@@ -16,3 +18,14 @@ def test_equals_the_reference(count: int) -> None:
     found = log_mel(samples, padded)
     assert found.shape == (80, 400)
     assert np.allclose(found, reference, atol=1e-4)
+
+
+def test_takes_one_core_alone() -> None:
+    """No second thread works, or spins, beside the one that asks: other streams need the cores."""
+    samples = np.random.default_rng(1).normal(size=80_000).astype(np.float32) * 0.1
+    log_mel(samples, 128_000)
+    thread, process = time.thread_time(), time.process_time()
+    for _ in range(20):
+        log_mel(samples, 128_000)
+    own, everybody = time.thread_time() - thread, time.process_time() - process
+    assert everybody < 1.3 * own + 0.02
