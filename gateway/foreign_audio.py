@@ -82,8 +82,9 @@ def _floats(data: npt.NDArray[np.uint8]) -> str | None:
             size = np.abs(values)
         plausible = (size <= _FLOAT_MAX) & (size >= _FLOAT_MIN)
         zero = values == 0.0
-        # in PCM the same bits are numbers of all sizes
-        if bool(np.all(plausible | zero)) and float(zero.mean()) < 0.5:  # noqa: PLR2004 - half
+        # in PCM the same bits are numbers of all sizes, or all of one sign where it has a direct current
+        sound = float(zero.mean()) < 0.5 and 0.1 < float(np.mean(values > 0.0)) < 0.9  # noqa: PLR2004
+        if sound and bool(np.all(plausible | zero)):
             return name
     return None
 
