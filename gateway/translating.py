@@ -12,12 +12,16 @@ from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.translation.v1 import translation_pb2 as api
 from gateway import messages
 from gateway.backoff import Backoff
+from gateway.captions import OpenCaption
 from gateway.fanout import Demand
+from gateway.pacing import Newest
 from gateway.publisher import Publisher
 from gateway.sentences import Sentence, Sentences, Waiting, elapsed_ms
 from gateway.streams import Stations, TranslationStream
 
 MAX_WAITING_SEGMENTS = 64
+PARTIAL_INTERVAL_S = 0.5
+"""Partial captions of a language come no more often: nobody reads faster, and each is work for engines."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,9 @@ class Translating:
         self._backoff = Backoff()
         # Policy: a final waits for room, a partial is left out when half is taken.
         self._requests: Channel[api.StreamingTranslateRequest] = Channel(MAX_WAITING_SEGMENTS)
+        self._partials: Newest[api.Segment] = Newest(PARTIAL_INTERVAL_S)
+        self._asked: tuple[int, str, list[str]] | None = None
+        self._captions: dict[str, OpenCaption] = {}
 
     async def final(self, sentence: Sentence) -> None:
         """Take a sentence for every language that is listened to; one that is known stays as it is."""
@@ -55,16 +62,18 @@ class Translating:
                 demand = self._demand(self._publisher.topic(language))
                 sentence.waiting[language] = Waiting(speak=demand.voice, opus=demand.opus)
             self._sentences.add(sentence)
+            self._partials.clear()
             known = sentence
         if known.waiting:
             await self._requests.send(_request(known.request()))
 
     def partial(self, segment: int, revision: int, text: str) -> None:
-        """Take the part of an open sentence that will stay; shown, never spoken."""
-        targets = [api.Target(language=language) for language in self._publisher.targets()]
-        if targets and self._has_room():
-            wanted = api.Segment(segment=segment, revision=revision, text=text, targets=targets)
-            self._requests.send_dropping_oldest(_request(wanted))
+        """Take the part of an open sentence that will stay; shown, never spoken. Newer ones replace it."""
+        languages = self._publisher.targets()
+        if languages and self._asked != (segment, text, languages):
+            self._asked = (segment, text, languages)
+            targets = [api.Target(language=language) for language in languages]
+            self._partials.put(api.Segment(segment=segment, revision=revision, text=text, targets=targets))
 
     def expect(self) -> None:
         """Let the engines of the languages that are listened to be made ready."""
@@ -95,6 +104,18 @@ class Translating:
 
     async def run(self) -> None:
         """Go until closed. The stream is opened when there is somebody who listens."""
+        async with asyncio.TaskGroup() as group:
+            pacing = group.create_task(self._send_partials(), name="send-partials")
+            await self._interpret()
+            pacing.cancel()
+
+    async def _send_partials(self) -> None:
+        while True:
+            partial = await self._partials.take()
+            if self._has_room():
+                self._requests.send_dropping_oldest(_request(partial))
+
+    async def _interpret(self) -> None:
         try:
             first = await self._requests.receive()
         except ChannelClosed:
@@ -165,7 +186,7 @@ class Translating:
         sentence = self._sentences.get(answer.segment)
         if not answer.is_final:
             if sentence is None:  # else it comes too late
-                await self._caption(answer.language, answer.text, answer.segment, answer.revision)
+                await self._partial_caption(answer)
             return
         waiting = sentence.waiting.get(answer.language) if sentence else None
         if sentence is None or waiting is None or answer.revision != sentence.revision:
@@ -205,10 +226,14 @@ class Translating:
     def _has_room(self) -> bool:
         return len(self._requests) < MAX_WAITING_SEGMENTS // 2 and not self._requests.closed
 
-    async def _caption(self, language: str, text: str, segment: int, revision: int) -> None:
-        await self._publisher.caption(
-            language, event.Caption(segment=segment, revision=revision, text=text, is_final=False)
-        )
+    async def _partial_caption(self, answer: api.Translation) -> None:
+        open_caption = self._captions.setdefault(answer.language, OpenCaption())
+        text = open_caption.show(answer.segment, answer.text)
+        if text is not None:
+            await self._publisher.caption(
+                answer.language,
+                event.Caption(segment=answer.segment, revision=answer.revision, text=text, is_final=False),
+            )
 
     async def _final_caption(self, language: str, text: str, sentence: Sentence) -> None:
         caption = event.Caption(

@@ -331,20 +331,23 @@ async def test_listening_in_the_source_language(stage: Stage) -> None:
 
 
 async def test_partials_are_shown_and_never_spoken(stage: Stage) -> None:
-    """The stable part of an open sentence is translated and shown; only its final result is spoken."""
+    """Words of an open sentence's stable part whose translation stays are shown; only the final is spoken."""
     talk = await stage.talk()
     listener, patient = await stage.listener(talk), await stage.listener(talk, captions="final")
     talk.hearing.partial(0, "Good mor")
     talk.hearing.partial(0, "Good morning ev", stable="Good morning", revision=1)
+    await eventually(lambda: len(stage.translation.segments) == 1)
+    talk.hearing.partial(0, "Good morning every", stable="Good morning", revision=2)
+    talk.hearing.partial(0, "Good morning everybody", stable="Good morning everybody", revision=3)
     caption = await listener.until("caption")
-    assert (caption["text"], caption["isFinal"]) == ("[es] Good morning", False)
+    assert (caption["text"], caption["isFinal"]) == ("[es] Good", False)
     talk.hearing.final(0, "Good morning everybody.")
     voice = await listener.until("translatedAudio")
     assert (voice["sequenceNumber"], voice["transcript"]) == (1, "[es] Good morning everybody.")
     await patient.until("translatedAudio")
     assert [m["isFinal"] for m in patient.all("caption")] == [True]
     spoken = [target.speak for segment in stage.translation.segments for target in segment.targets]
-    assert spoken == [False, True]
+    assert spoken == [False, False, True]
 
 
 async def test_deliveries_and_encodings(stage: Stage) -> None:

@@ -1,0 +1,82 @@
+"""Captions of open sentences."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.captions import OpenCaption, common_words
+
+
+def _shown(*translations: str, segment: int = 0) -> list[str | None]:
+    caption = OpenCaption()
+    return [caption.show(segment, translation) for translation in translations]
+
+
+def test_words_are_shown_once_two_translations_agree() -> None:
+    """Without the last word that they agree on, which changes most."""
+    assert _shown("La casa", "La casa es", "La casa es blanca") == [None, "La", "La casa"]
+
+
+def test_what_is_shown_stays_when_one_translation_says_otherwise() -> None:
+    """A single change of mind is not shown."""
+    assert _shown("la casa es", "la casa es", "el hogar es", "la casa es de", "la casa es de mi") == [
+        None,
+        "la casa",
+        None,
+        None,
+        "la casa es",
+    ]
+
+
+def test_a_lasting_change_of_mind_is_shown() -> None:
+    """Or the caption would stand still until the sentence is final."""
+    translations = ("la casa es", "la casa es", "el sol es", "el sol es muy", "el sol es muy alto")
+    assert _shown(*translations) == [None, "la casa", None, None, "el sol es"]
+
+
+def test_case_and_punctuation_are_no_change_of_mind() -> None:
+    """The full stop behind the last word so far goes when more words come."""
+    assert _shown("Sí, la", "sí la casa.", "Sí. La casa, es") == [None, "sí", "sí La"]
+
+
+def test_a_new_segment_begins_empty_and_an_old_one_is_over() -> None:
+    """Numbers of segments count up."""
+    caption = OpenCaption()
+    caption.show(1, "uno dos tres")
+    assert caption.show(1, "uno dos tres") == "uno dos"
+    assert caption.show(2, "uno dos tres") is None
+    assert caption.show(1, "uno dos tres cuatro") is None
+    assert caption.show(2, "uno dos tres") == "uno dos"
+
+
+def test_the_same_caption_is_not_shown_twice() -> None:
+    """None says that nothing changed."""
+    assert _shown("a b", "a b", "a b") == [None, "a", None]
+
+
+_TEXTS = st.lists(st.text(alphabet="ab ", max_size=16), max_size=12)
+
+
+@given(_TEXTS)
+def test_what_is_shown_was_agreed_on_and_changes_only_to_last(translations: list[str]) -> None:
+    """A caption either grows or follows two agreements in a row that contradict it."""
+    caption = OpenCaption()
+    before = ""
+    for one, other in zip(["", *translations], translations, strict=False):
+        shown = caption.show(0, other)
+        if shown is None:
+            continue
+        assert shown != before
+        words = shown.split()
+        if common_words(before.split(), words) != len(before.split()):
+            assert common_words(words, one.split()) == len(words)
+        assert common_words(words, other.split()) == len(words) < len(other.split())
+        before = shown
+
+
+@given(st.lists(st.sampled_from(["uno", "dos", "tres"]), max_size=20))
+def test_a_translation_that_only_grows_is_never_corrected(words: list[str]) -> None:
+    """Then all that is shown is a beginning of what comes."""
+    caption = OpenCaption()
+    for count in range(len(words) + 1):
+        shown = caption.show(0, " ".join(words[:count]))
+        assert shown is None or words[: len(shown.split())] == shown.split()
