@@ -114,7 +114,7 @@ class Governor:
         if self.free_s - lead_s > now_s and not hurry:
             return Rest(self.free_s - lead_s)
         pressure = self.pressure(waiting, start_s=start_s)
-        pace = next_pace(self.pace, pressure)
+        pace = next_pace(self.pace, pressure, least=self._least_pace(waiting[0], start_s=start_s))
         return Say(
             texts=self._mergeable(waiting, start_s=start_s, pace=pace) if pressure >= _MERGE_FROM else 1,
             pace=pace,
@@ -150,6 +150,10 @@ class Governor:
         """After the making of a clip that is not going to be heard."""
         return replace(self, synthesis_s=self.synthesis_s + _SMOOTHING * (took_s - self.synthesis_s))
 
+    def _least_pace(self, text: Text, *, start_s: float) -> float:
+        """The pace at which a text that comes right after a long one need not be skipped."""
+        return self.expected_s(text) / max(self.latest_start_s(text) - start_s, GRACE_S)
+
     def _mergeable(self, waiting: Sequence[Text], *, start_s: float, pace: float) -> int:
         """How many texts go into one clip so that none of them begins too late."""
         count, characters = 1, waiting[0].characters
@@ -163,17 +167,19 @@ class Governor:
         return count
 
 
-def next_pace(pace: float, pressure: float) -> float:
-    """The pace after one of `pace`: in small steps, and at once at its most when there is no time for that.
-
-    It goes down only when that is worth it, so that it does not wobble.
+def next_pace(pace: float, pressure: float, *, least: float = 1.0) -> float:
+    """The pace after one of `pace`: in small steps, unless there is no time for that or it would be under
+    `least`. It goes down only when that is worth it, so that it does not wobble.
     """
+    least = min(max(least, 1.0), MAX_PACE)
     wanted = 1.0 + (MAX_PACE - 1.0) * _ramp(pressure, _PACE_FROM, _PACE_FULL)
     if wanted >= pace:
-        return MAX_PACE if pressure >= 1 else round(min(wanted, pace + _STEP_UP), 3)
-    if wanted > 1.0 and wanted > pace - _DEAD_BAND:
-        return pace
-    return round(max(wanted, pace - _STEP_DOWN), 3)
+        stepped = MAX_PACE if pressure >= 1 else min(wanted, pace + _STEP_UP)
+    elif wanted > 1.0 and wanted > pace - _DEAD_BAND:
+        stepped = pace
+    else:
+        stepped = max(wanted, pace - _STEP_DOWN)
+    return round(max(stepped, least), 3)
 
 
 def longest_pause_s(pressure: float) -> float | None:
