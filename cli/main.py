@@ -24,7 +24,8 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure a running server, or one started for it.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 tables_app = typer.Typer(
-    help="The DynamoDB tables of the session service, named by SESSIONS_TABLE_NAME and its like.",
+    help="The DynamoDB tables: those of the session service, and of translations "
+    "where TRANSLATION_CACHE_TABLE_NAME names one.",
     no_args_is_help=True,
 )
 app.add_typer(tables_app, name="tables")

@@ -1,4 +1,4 @@
-"""`babelcast tables`: the DynamoDB tables of the session service, one line each."""
+"""`babelcast tables`: the DynamoDB tables of the session service, and that of translations, one line each."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -13,6 +13,8 @@ from session_svc.store.base import StoreUnavailable
 from session_svc.store.dynamodb.client import open_client
 from session_svc.store.dynamodb.provisioning import Provisioning
 from session_svc.store.dynamodb.tables import Table, TableNames, tables
+from translation_svc import cache_table
+from translation_svc.config import TranslationConfig
 
 APPLICATION = {"Application": "babelcast"}
 
@@ -53,15 +55,12 @@ async def _each(
     one: Callable[[Provisioning, Table], Awaitable[tuple[bool, str]]],
 ) -> int:
     config = load(SessionConfig, environ)
-    names = TableNames(
-        config.sessions_table_name, config.connections_table_name, config.rate_limits_table_name
-    )
     wanted = APPLICATION | _parsed(tags)
     client, close = await open_client(config.aws_region)
     code = outcome.OK
     try:
         provisioning = Provisioning(client, wanted)
-        for table in tables(names):
+        for table in _wanted(config, load(TranslationConfig, environ)):
             good, words = await _told(one(provisioning, table))
             mark = "[green]✓[/]" if good else "[red]✗[/]"
             console.print(f"{mark} {escape(table.name)}: {escape(words)}", soft_wrap=True, highlight=False)
@@ -70,6 +69,15 @@ async def _each(
     finally:
         await close()
     return code
+
+
+def _wanted(session: SessionConfig, translation: TranslationConfig) -> list[Table]:
+    """All tables that are configured; that of translations only exists if it has a name."""
+    names = TableNames(
+        session.sessions_table_name, session.connections_table_name, session.rate_limits_table_name
+    )
+    cache = translation.translation_cache_table_name
+    return [*tables(names), *([Table(cache, cache_table.KEY)] if cache else [])]
 
 
 async def _told(work: Awaitable[tuple[bool, str]]) -> tuple[bool, str]:

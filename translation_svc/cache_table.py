@@ -171,6 +171,9 @@ class TableShelf:
                 taken += 1
             try:
                 await self._write(batch)
+            except asyncio.CancelledError:
+                self._drop(len(batch))
+                raise
             finally:
                 for _ in range(taken):
                     self._waiting.task_done()

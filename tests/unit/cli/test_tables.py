@@ -36,6 +36,19 @@ async def test_tables_are_checked_made_and_checked(
     assert page.getvalue().splitlines() == [line.format(name) for line in said for name in names]
 
 
+async def test_the_table_of_translations_is_made_where_it_has_a_name(
+    environ: dict[str, str], console: Console, page: Page, dynamodb: TableNames
+) -> None:
+    """Beside the others, with its own key."""
+    name = dynamodb.sessions.replace("Sessions", "TranslationCache")
+    named = {**environ, "TRANSLATION_CACHE_TABLE_NAME": name}
+    assert await tables.create(named, [], console) == 0
+    assert await tables.check(named, [], console) == 0
+    lines = page.getvalue().splitlines()
+    assert len(lines) == 8
+    assert (lines[3], lines[7]) == (f"✓ {name}: made, rows expire", f"✓ {name}: as it should be")
+
+
 async def test_a_dynamodb_that_does_not_answer(
     environ: dict[str, str], console: Console, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:

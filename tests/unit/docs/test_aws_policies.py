@@ -13,6 +13,7 @@ from botocore import xform_name
 from session_svc.store.dynamodb import calls, provisioning
 from session_svc.store.dynamodb.tables import TableNames, tables
 from tests.aws_local import REGION
+from translation_svc import cache_table
 from translation_svc.aws import AwsSettings
 from translation_svc.segments import Prosody
 from translation_svc.translators.amazon import AmazonTranslator, TranslateClient
@@ -83,6 +84,13 @@ def test_the_record_may_do_what_it_can_ask_for() -> None:
     assert _methods(_actions("session")) == asked | parts
 
 
+def test_the_cache_may_do_what_it_can_ask_for() -> None:
+    """Every operation on the table of translations is listed, and no other; the table is named."""
+    assert _methods(_actions("translation-cache")) == _calls(cache_table.TableClient, "dynamodb")
+    resources = {arn.split(":")[-1] for part in _policy("translation-cache") for arn in part["Resource"]}
+    assert resources == {"table/TranslationCache"}
+
+
 def test_tables_are_made_with_no_more_than_that_needs() -> None:
     """Every operation of the administration is listed, and no other."""
     assert _methods(_actions("tables")) == _calls(provisioning.Admin, "dynamodb")
@@ -95,4 +103,4 @@ def test_tables_and_indexes_are_named(name: str) -> None:
     known = tables(TableNames())
     names = {f"table/{table.name}" for table in known}
     indexes = {f"table/{table.name}/index/{index.name}" for table in known for index in table.indexes}
-    assert resources == (names | indexes if name == "session" else names)
+    assert resources == (names | indexes if name == "session" else {*names, "table/TranslationCache"})
