@@ -64,6 +64,8 @@ class Encodings:
             if seat.audio == "none" or not seat.playing:
                 return None
             return self._frame((seat.audio, seat.delivery)), self.broadcast.audio.duration_ms / 1000
+        if kind == "spoken_over" and (seat.audio == "none" or not seat.playing):
+            return None
         if kind == "caption" and not self.broadcast.caption.is_final and seat.captions == "final":
             return None
         if kind == "transcript" and not self.broadcast.transcript.is_final and seat.captions == "final":
@@ -90,6 +92,8 @@ def encode(broadcast: Broadcast, audio: str, delivery: str, *, now_ms: int) -> b
             return binary_frame(codec.pack_binary(codec.encode_server(message), sound))
     elif kind == "caption":
         message = messages.caption(broadcast.language, broadcast.caption, now_ms=now_ms)
+    elif kind == "spoken_over":
+        message = messages.spoken_over(broadcast.language, broadcast.spoken_over, now_ms=now_ms)
     elif kind == "transcript":
         message = messages.transcript(broadcast.transcript, now_ms=now_ms)
     else:

@@ -150,6 +150,7 @@ def translated_audio(
     how, when = spoken.dynamics, spoken.timing
     message = say.TranslatedAudio(
         segment_id=str(spoken.segment),
+        segment_ids=[str(number) for number in (spoken.segment, *spoken.merged)] if spoken.merged else UNSET,
         sequence_number=spoken.sequence,
         target_language=language,
         transcript=spoken.text,
@@ -158,6 +159,7 @@ def translated_audio(
         sample_rate=spoken.sample_rate_hz,
         channels=1,
         duration=spoken.duration_ms / 1000,
+        pace=round(spoken.pace or 1.0, 3),
         dynamics=say.Dynamics(
             volume=round(how.volume, 2),
             rate=round(how.rate, 3),
@@ -170,11 +172,17 @@ def translated_audio(
             translated=when.translated_ms,
             synthesized=when.synthesized_ms,
             sent=now_ms - when.spoken_end_ms,
+            heard=when.heard_ms,
         ),
         audio_data=base64.b64encode(audio).decode() if inline else UNSET,
         timestamp=now_ms,
     )
     return message, audio
+
+
+def spoken_over(language: str, segment: event.SpokenOver, *, now_ms: int) -> say.SpokenOver:
+    """A segment that stays without voice."""
+    return say.SpokenOver(segment_id=str(segment.segment), target_language=language, timestamp=now_ms)
 
 
 def service_notice(language: str, notice: event.ServiceNotice, *, now_ms: int) -> say.ServerMessage:

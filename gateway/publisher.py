@@ -58,6 +58,10 @@ class Publisher:
         """Show a language's listeners."""
         await self._publish(language, event.Broadcast(caption=caption))
 
+    async def spoken_over(self, language: str, segment: int) -> None:
+        """Tell a language's listeners that a sentence stays without voice; it takes no number."""
+        await self._publish(language, event.Broadcast(spoken_over=event.SpokenOver(segment=segment)))
+
     async def voice(self, language: str, spoken: event.TranslatedAudio) -> None:
         """Speak to a language's listeners; gives it the next number."""
         last = self._sequences.get(language)

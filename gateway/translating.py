@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from babelcast.bus.base import Topic
 from babelcast.channel import Channel, ChannelClosed
 from babelcast.errors import BabelcastError, InvalidParameter, ServiceUnavailable
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.session.v1 import session_pb2 as session_api
+from babelcast.telemetry import LANGUAGE, VOICE_LAG
 from babelcast.translation.v1 import translation_pb2 as api
 from gateway import messages
 from gateway.backoff import Backoff
 from gateway.captions import OpenCaption
 from gateway.fanout import Demand
 from gateway.pacing import Newest
+from gateway.playout import Playout
 from gateway.publisher import Publisher
 from gateway.sentences import Sentence, Sentences, Waiting, elapsed_ms
 from gateway.streams import Stations, TranslationStream
@@ -47,6 +49,7 @@ class Translating:
         self._clock_ms = clock_ms
         self._on_usage = on_usage
         self._sentences = Sentences()
+        self._playout = Playout()
         self._backoff = Backoff()
         # Policy: a final waits for room, a partial is left out when half is taken.
         self._requests: Channel[api.StreamingTranslateRequest] = Channel(MAX_WAITING_SEGMENTS)
@@ -167,10 +170,20 @@ class Translating:
         if not unanswered and first.HasField("segment") and not first.segment.is_final:
             unanswered = [first]
         for request in unanswered:
-            await stream.send(request)
+            await stream.send(self._timed(request))
         async for request in self._requests:
-            await stream.send(request)
+            await stream.send(self._timed(request))
         await stream.send(api.StreamingTranslateRequest(end=api.EndOfSegments()))
+
+    def _timed(self, request: api.StreamingTranslateRequest) -> api.StreamingTranslateRequest:
+        """A request, with how late its segment and the voices of its languages are at this moment."""
+        sentence = self._sentences.get(request.segment.segment) if request.segment.is_final else None
+        if sentence is not None:
+            now_ms = self._clock_ms()
+            request.segment.ended_ago_ms = elapsed_ms(sentence.spoken_end_ms, now_ms)
+            for target in request.segment.targets:
+                target.unplayed_ms = self._playout.unplayed_ms(target.language, now_ms=now_ms)
+        return request
 
     async def _on_response(self, response: api.StreamingTranslateResponse) -> None:
         self._backoff.reset()
@@ -179,6 +192,8 @@ class Translating:
             await self._on_translation(response.translation)
         elif response.HasField("speech"):
             await self._on_speech(response.speech)
+        elif response.HasField("spoken_over"):
+            await self._on_spoken_over(response.spoken_over)
         elif response.HasField("failure") and response.failure.is_final:
             await self._on_failure(response.failure)
 
@@ -200,15 +215,36 @@ class Translating:
         await self._publisher.notice("translation", [answer.language], degraded=False)
 
     async def _on_speech(self, answer: api.Speech) -> None:
-        sentence = self._sentences.get(answer.segment)
-        waiting = sentence.waiting.get(answer.language) if sentence else None
-        if sentence is None or waiting is None or not waiting.speak or waiting.text is None:
+        heard = [*self._awaiting_voice(answer.language, (answer.segment, *answer.merged))]
+        said = [(sentence, waiting) for sentence, waiting in heard if waiting.text is not None]
+        if not said:
             return
-        synthesized_ms = elapsed_ms(sentence.spoken_end_ms, self._clock_ms())
-        spoken = _spoken(sentence, waiting, answer, synthesized_ms=synthesized_ms)
+        now_ms = self._clock_ms()
+        unplayed_ms = self._playout.unplayed_ms(answer.language, now_ms=now_ms)
+        spoken = _spoken(said, answer, now_ms=now_ms, unplayed_ms=unplayed_ms)
         await self._publisher.voice(answer.language, spoken)
-        sentence.answered(answer.language, waiting)
+        self._playout.add(answer.language, duration_ms=answer.duration_ms, now_ms=now_ms)
+        VOICE_LAG.record(spoken.timing.heard_ms / 1000, {LANGUAGE: answer.language})
+        for sentence, waiting in heard:
+            if waiting.text is None:
+                waiting.speak = False  # corrected meanwhile: it is shown as corrected, not spoken again
+            else:
+                sentence.answered(answer.language, waiting)
         await self._publisher.notice("speech", [answer.language], degraded=False)
+
+    async def _on_spoken_over(self, answer: api.SpokenOver) -> None:
+        for sentence, waiting in self._awaiting_voice(answer.language, (answer.segment,)):
+            if waiting.text is not None:
+                await self._publisher.spoken_over(answer.language, answer.segment)
+                sentence.answered(answer.language, waiting)
+
+    def _awaiting_voice(self, language: str, segments: Iterable[int]) -> Iterator[tuple[Sentence, Waiting]]:
+        """Those of the segments whose voice a language still waits for."""
+        for number in segments:
+            sentence = self._sentences.get(number)
+            waiting = sentence.waiting.get(language) if sentence else None
+            if sentence is not None and waiting is not None and waiting.speak:
+                yield sentence, waiting
 
     async def _on_failure(self, failure: api.Failure) -> None:
         sentence = self._sentences.get(failure.segment)
@@ -251,17 +287,22 @@ def _request(segment: api.Segment) -> api.StreamingTranslateRequest:
 
 
 def _spoken(
-    sentence: Sentence, waiting: Waiting, answer: api.Speech, *, synthesized_ms: int
+    said: Sequence[tuple[Sentence, Waiting]], answer: api.Speech, *, now_ms: int, unplayed_ms: int
 ) -> event.TranslatedAudio:
-    how = sentence.dynamics
+    """The sentences that one speech says, the first of which gives the numbers."""
+    first, waiting = said[0]
+    how = first.dynamics
+    synthesized_ms = elapsed_ms(first.spoken_end_ms, now_ms)
     return event.TranslatedAudio(
-        segment=answer.segment,
-        text=waiting.text or "",
-        source_text=sentence.text,
+        segment=first.segment,
+        merged=[sentence.segment for sentence, _ in said[1:]],
+        text=" ".join(waiting.text or "" for _, waiting in said),
+        source_text=" ".join(sentence.text for sentence, _ in said),
         pcm=answer.pcm,
         sample_rate_hz=answer.sample_rate_hz,
         opus=answer.opus,
         duration_ms=answer.duration_ms,
+        pace=answer.pace or 1.0,
         dynamics=event.SpokenDynamics(
             volume=how.volume_db,
             rate=how.rate,
@@ -270,9 +311,10 @@ def _spoken(
             intensity=how.intensity,
         ),
         timing=event.Timing(
-            transcribed_ms=sentence.transcribed_ms,
+            transcribed_ms=first.transcribed_ms,
             translated_ms=waiting.translated_ms,
             synthesized_ms=synthesized_ms,
-            spoken_end_ms=sentence.spoken_end_ms,
+            spoken_end_ms=first.spoken_end_ms,
+            heard_ms=synthesized_ms + unplayed_ms,
         ),
     )

@@ -94,18 +94,23 @@ class Dynamics(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Timing(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Milliseconds from the end of the spoken segment to each station's exit."""
+    """Milliseconds from the end of the spoken segment to each station's exit, and to its voice."""
 
     transcribed: int
     translated: int
     synthesized: int
     sent: int
+    heard: int = 0
 
 
 class TranslatedAudio(ServerMessage, frozen=True, kw_only=True, tag_field="type", tag="translatedAudio"):
-    """A sentence in the listener's language, spoken. `audioData` is absent in binary delivery."""
+    """A sentence in the listener's language, spoken. `audioData` is absent in binary delivery.
+
+    When the voice is behind, several sentences are spoken as one.
+    """
 
     segment_id: str
+    segment_ids: Sequence[str] | UnsetType = UNSET
     sequence_number: int
     target_language: str
     transcript: str
@@ -114,9 +119,17 @@ class TranslatedAudio(ServerMessage, frozen=True, kw_only=True, tag_field="type"
     sample_rate: int
     channels: int
     duration: float
+    pace: float = 1.0
     dynamics: Dynamics
     timing: Timing
     audio_data: Text = UNSET
+
+
+class SpokenOver(ServerMessage, frozen=True, kw_only=True, tag_field="type", tag="spokenOver"):
+    """A sentence that has a caption and stays without voice, so that the voice keeps up with the speaker."""
+
+    segment_id: str
+    target_language: str
 
 
 class BroadcastControlled(
@@ -375,6 +388,7 @@ AnyServerMessage: TypeAlias = (
     | Transcript
     | Caption
     | TranslatedAudio
+    | SpokenOver
     | BroadcastControlled
     | BroadcastPaused
     | BroadcastResumed

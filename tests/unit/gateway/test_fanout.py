@@ -30,7 +30,7 @@ class Frames:
         self.messages.append({"type": message.__struct_config__.tag})
 
     def write(self, frame: bytes, *, audio_s: float = 0.0) -> None:
-        self.messages.append(json.loads(frame[frame.index(b"{") :]))
+        self.messages.append(json.loads(frame[frame.index(b'{"') :]))
         self.arrived.set()
 
     @property

@@ -154,13 +154,6 @@ def test_nothing_is_skipped_when_there_is_room(talk: list[Sentence]) -> None:
     assert hold(talk).skipped == []
 
 
-@given(_sentences(longest=0.9))
-def test_a_voice_that_keeps_up_is_left_alone(talk: list[Sentence]) -> None:
-    """Nothing skipped or merged when each translation is shorter than its original."""
-    heard = hold(talk)
-    assert {fate for _, fate in heard.fates} == {"spoken"}
-
-
 def test_short_translations_are_spoken_at_their_own_pace() -> None:
     """When nothing has to wait."""
     heard = hold([Sentence(3.0, 2.5)] * 20)
