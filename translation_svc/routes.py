@@ -1,24 +1,12 @@
 """Which steps lead from one language to another."""
 
 import heapq
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from translation_svc.route_data import RouteData, Step, published
 from translation_svc.translators.base import Pair
-
-# A model's step costs less than a rule's, so that of two chains of one length the one with more models wins.
-STEP_COSTS: Mapping[str, float] = {"bergamot": 0.9}
-_USUAL_COST = 1.0
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Step:
-    """One engine's part of a route."""
-
-    engine: str
-    pair: Pair
-
 
 Route: TypeAlias = tuple[Step, ...]
 
@@ -34,11 +22,15 @@ class Routes:
     by_source: Mapping[str, Mapping[str, Route]]
 
     @classmethod
-    def between(cls, engines: Mapping[str, Set[Pair]]) -> "Routes":
-        """The routes that the pairs of `engines` (by name) allow."""
+    def between(cls, engines: Mapping[str, Set[Pair]], data: RouteData | None = None) -> "Routes":
+        """The routes that the pairs of `engines` (by name) allow; costs are those of `routes.toml` if none
+        are given.
+        """
+        data = data or published()
         steps = sorted(Step(name, pair) for name, pairs in engines.items() for pair in pairs)
+        costs = {step: data.cost(step) for step in steps}
         sources = sorted({step.pair.source for step in steps})
-        return cls({source: _cheapest(source, steps) for source in sources})
+        return cls({source: _cheapest(source, costs) for source in sources})
 
     @property
     def sources(self) -> Set[str]:
@@ -62,10 +54,10 @@ class Routes:
         return [step for step, count in counts.items() if count > 1]
 
 
-def _cheapest(source: str, steps: Iterable[Step]) -> dict[str, Route]:
+def _cheapest(source: str, costs: Mapping[Step, float]) -> dict[str, Route]:
     """Dijkstra's shortest paths; of equals the lesser sequence of steps, always the same."""
     leaving: dict[str, list[Step]] = {}
-    for step in steps:
+    for step in costs:
         leaving.setdefault(step.pair.source, []).append(step)
     found: dict[str, Route] = {}
     cheapest: dict[str, float] = {source: 0.0}  # spares an engine of all pairs most of its combinations
@@ -76,10 +68,13 @@ def _cheapest(source: str, steps: Iterable[Step]) -> dict[str, Route]:
             continue
         found[language] = route
         for step in leaving.get(language, ()):
-            further = cost + STEP_COSTS.get(step.engine, _USUAL_COST)
+            further = cost + costs[step]
             if further > cheapest.setdefault(step.pair.target, further):
                 continue
             cheapest[step.pair.target] = further
             heapq.heappush(open_ends, (further, (*route, step), step.pair.target))
     del found[source]
     return found
+
+
+__all__ = ["Route", "Routes", "Step"]

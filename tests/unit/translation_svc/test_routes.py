@@ -1,8 +1,11 @@
 """Routes as data."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from translation_svc.route_data import Measured, RouteData, StepCost, published
 from translation_svc.routes import Routes, Step
 from translation_svc.translators.apertium import MODES
 from translation_svc.translators.base import Pair
@@ -73,6 +76,49 @@ def test_shared_steps_are_those_of_more_than_one_target() -> None:
         ("pt", "es"),
         ("es", "ca"),
     ]
+
+
+def test_costs_put_routes_in_the_order_of_their_measured_quality() -> None:
+    """Of several measured routes between two languages, the best is the cheapest, with all of them there."""
+    data = published()
+    every = {step for one in data.measured for step in one.route}
+    engines = {step.engine: {other.pair for other in every if other.engine == step.engine} for step in every}
+    routes = Routes.between(engines)
+    best: dict[Pair, Measured] = {}
+    for one in data.measured:
+        ends = Pair(one.route[0].pair.source, one.route[-1].pair.target)
+        best[ends] = max(one, best.get(ends, one), key=lambda measured: measured.chrf)
+    assert len(best) < len(data.measured)
+    for ends, one in best.items():
+        assert routes.find(ends.source, ends.target) == one.route
+        assert data.chrf(one.route) == one.chrf
+
+
+def test_measured_routes_hang_together() -> None:
+    """Each step begins where the one before ended."""
+    for one in published().measured:
+        for before, after in itertools.pairwise(one.route):
+            assert before.pair.target == after.pair.source
+
+
+def test_a_step_of_a_model_is_preferred_over_any_chain() -> None:
+    """Whatever there is besides."""
+    routes = Routes.between(
+        {"bergamot": {*MODELS, Pair("es", "en"), Pair("fr", "it")}, "apertium": MODES.keys()}
+    )
+    assert routes.find("es", "en") == (Step("bergamot", Pair("es", "en")),)
+    assert routes.find("fr", "it") == (Step("bergamot", Pair("fr", "it")),)
+
+
+def test_costs_may_be_given() -> None:
+    """By engine and by step; a step's own goes first."""
+    steps = (StepCost(engine="apertium", between=("en", "es"), cost=0.5),)
+    engines = {"bergamot": {Pair("en", "pt"), Pair("pt", "es")}, "apertium": {Pair("en", "es")}}
+    cheap = RouteData(of_engines={"bergamot": 0.3, "apertium": 2.0}, step=steps)
+    assert _languages(Routes.between(engines, cheap).find("en", "es")) == "en es"
+    dear = RouteData(of_engines={"bergamot": 0.2, "apertium": 2.0}, step=steps)
+    assert _languages(Routes.between(engines, dear).find("en", "es")) == "en pt es"
+    assert (dear.cost(Step("other", Pair("a", "b"))), dear.chrf(())) == (1.0, None)
 
 
 _pairs = st.sets(
