@@ -21,6 +21,8 @@ class Prosody:
     """neutral, calm, excited or emphatic."""
     intensity: float = 0.0
     """How much of the emotion, 0 to 1."""
+    pace: float = 1.0
+    """How much quicker than that it is to be spoken, to keep up with the speaker."""
 
 
 class Tier(StrEnum):

@@ -162,7 +162,7 @@ class Speaking:
         clip = await self._interpreter.speak(
             " ".join(waiting.words for waiting in taken),
             language=self._language,
-            prosody=replace(prosody, rate=prosody.rate * say.pace),
+            prosody=replace(prosody, pace=say.pace),
             tier=self._tier,
             tally=self._tally,
         )

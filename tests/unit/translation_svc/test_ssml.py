@@ -1,5 +1,6 @@
 """Prosody as markup."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from translation_svc.segments import Prosody
 from translation_svc.ssml import (
     MAX_RATE,
+    MAX_TOTAL_RATE,
     MAX_VOLUME_DB,
     MIN_RATE,
+    MIN_TOTAL_RATE,
     MIN_VOLUME_DB,
     delivery,
     escape,
@@ -18,26 +21,67 @@ from translation_svc.ssml import (
     polly_ssml,
 )
 
-
-@given(
-    st.text(),
-    st.floats(),
-    st.floats(),
-    st.sampled_from(["neutral", "calm", "excited", "emphatic", "unheard-of", ""]),
-    st.floats(),
+ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=60) | st.sampled_from(
+    [
+        '<audio src="/etc/passwd"/>',
+        "]]>",
+        "<!-- -->",
+        "<![CDATA[x]]>",
+        "<?xml version='1.0'?>",
+        "</prosody></speak>",
+        "&amp;&#0;&#x1F;",
+        "a\x00b\x0bc\ud800\udfff\ufffe\uffff\x7f\x85",
+    ]
 )
-def test_no_text_becomes_markup(
-    text: str, volume: float, rate: float, emotion: str, intensity: float
-) -> None:
+"""With control characters, surrogates, NUL and what is no character at all."""
+ANY_PROSODY = st.builds(
+    Prosody,
+    volume_db=st.floats(),
+    rate=st.floats(),
+    emotion=st.sampled_from(["neutral", "calm", "excited", "emphatic", "unheard-of", ""]),
+    intensity=st.floats(),
+    pace=st.floats(),
+)
+
+
+@given(ANY_TEXT, ANY_PROSODY)
+def test_no_text_becomes_markup(text: str, prosody: Prosody) -> None:
     """Whatever is said and however, the result is one prosody element that holds just the text."""
-    prosody = Prosody(volume_db=volume, rate=rate, emotion=emotion, intensity=intensity)
     root = ElementTree.fromstring(espeak_ssml(text, prosody))  # noqa: S314 - our own markup
     (only,) = list(root)
     assert (root.tag, only.tag, len(only)) == ("speak", "prosody", 0)
+    assert set(only.attrib) <= {"rate", "pitch", "range"}
+    said = ElementTree.fromstring(f"<a>{escape(text)}</a>")  # noqa: S314 - our own markup
+    assert (only.text or "") == (said.text or "")
     assert len(only.text or "") <= len(text)
+
+
+@given(ANY_PROSODY)
+def test_every_instruction_is_within_bounds(prosody: Prosody) -> None:
+    """Numbers that are none, too; the manner has bounds of its own before the pace comes on top."""
     asked = delivery(prosody)
-    assert MIN_RATE <= asked.rate <= MAX_RATE
+    assert MIN_TOTAL_RATE <= asked.rate <= MAX_TOTAL_RATE
     assert MIN_VOLUME_DB <= asked.volume_db <= MAX_VOLUME_DB
+    unhurried = delivery(replace(prosody, pace=1.0))
+    assert MIN_RATE <= unhurried.rate <= MAX_RATE
+    assert abs(asked.pitch_percent) <= 12
+    assert abs(asked.range_percent) <= 50
+
+
+@pytest.mark.parametrize(
+    ("rate", "pace", "total"),
+    [
+        (1.0, 1.25, 1.25),
+        (1.5, 1.25, 1.875),
+        (9.0, 1.25, 1.875),
+        (1.5, 9, 2.0),
+        (0.1, 0.1, 0.5),
+        (1.2, 0, 1.2),
+    ],
+)
+def test_the_pace_comes_on_top_of_the_manner(rate: float, pace: float, total: float) -> None:
+    """A quick speaker's voice still becomes quicker when it is behind, up to twice the usual rate."""
+    assert delivery(Prosody(rate=rate, pace=pace)).rate == pytest.approx(total)
 
 
 def test_markup_in_the_text_is_escaped() -> None:
@@ -73,14 +117,8 @@ def test_the_rate_is_bounded(rate: float, bounded: float) -> None:
 
 @given(
     st.sampled_from(["standard", "neural", "long-form", "generative"]),
-    st.text(max_size=60),
-    st.builds(
-        Prosody,
-        volume_db=st.floats(),
-        rate=st.floats(),
-        emotion=st.sampled_from(["neutral", "calm", "excited", "emphatic", "?"]),
-        intensity=st.floats(),
-    ),
+    ANY_TEXT,
+    ANY_PROSODY,
 )
 def test_polly_s_markup_holds_only_what_its_engine_knows(engine: str, text: str, prosody: Prosody) -> None:
     """Well formed for any text and prosody, with the text whole, a rate that Polly takes, and no more."""
