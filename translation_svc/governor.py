@@ -21,7 +21,7 @@ GRACE_S: Final = 2.0
 """A text whose speech was recognised late may wait for so long all the same: the voice is not to blame, and
 one that never spoke would be no help."""
 MAX_MERGED_TEXTS: Final = 3
-MAX_MERGED_CHARACTERS: Final = 400
+MAX_MERGED_CHARACTERS: Final = 200
 MAX_WAIT_UNPLAYED_S: Final = 60.0
 """What an owner says is still to be heard counts up to so much; more is a clock that jumped."""
 
