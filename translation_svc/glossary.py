@@ -1,37 +1,144 @@
-"""Terms whose translation the speaker has fixed."""
+"""Terms whose translation is fixed, by the speaker or by whoever runs the service.
 
-import re
-from collections.abc import Mapping
+How a term is met in what is said:
+
+- As whole words, any blanks between them, in any case; but one in capitals alone ("IT", "WHO") only so.
+- In the form it is given in: "cats" is no "cat", so that a plural is never replaced by a singular. What a
+  language hangs on with an apostrophe ("Kubernetes'", "NASA's") stays outside the term.
+- Where letters are written without blanks (Chinese, Japanese, Thai) wherever they stand; in Korean as the
+  beginning of a word, which particles may follow.
+- The longest term that begins first counts, and nothing within it.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from translation_svc.cache import version_of
 from translation_svc.placeholders import Span
 
+ANY = "*"
+"""In place of a target language: all for which there is nothing else."""
 
-@dataclass(frozen=True, slots=True)
+_APOSTROPHES = str.maketrans("’‘ʼ", "'''")
+_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+
+
+@dataclass(frozen=True)
 class Glossary:
-    """Term to target language to translation.
-
-    A term counts as a whole word or phrase, in any case. For a target that it has no translation for, it is
-    an ordinary word.
-    """
+    """Term to target language to translation. For a target without one, a term is an ordinary word."""
 
     terms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    @cached_property
+    def version(self) -> str:
+        """The same for the same terms and translations."""
+        return version_of(self.terms)
+
+    def over(self, base: "Glossary") -> "Glossary":
+        """These terms and those of `base`; these win, for each language."""
+        if not base.terms:
+            return self
+        merged: dict[str, dict[str, str]] = {}
+        spelling: dict[str, str] = {}
+        for glossary in (base, self):
+            for term, translations in glossary.terms.items():
+                known = spelling.setdefault(_key(term), term)
+                merged[known] = merged.get(known, {}) | dict(translations)
+        return Glossary(merged)
+
     def spans(self, text: str, target: str) -> list[Span]:
-        """Where terms with a translation into `target` stand in `text`; longer terms win over their parts."""
-        fixed = {
-            term.strip().casefold(): translations[target]
-            for term, translations in self.terms.items()
-            if term.strip() and translations.get(target)
-        }
-        if not fixed:
-            return []
-        alternatives = "|".join(
-            r"\s+".join(map(re.escape, term.split())) for term in sorted(fixed, key=len, reverse=True)
-        )
-        pattern = re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
-        return [
-            Span(found.start(), found.end(), fixed[key])
-            for found in pattern.finditer(text)
-            if (key := " ".join(found[0].split()).casefold()) in fixed
-        ]
+        """Where terms with a translation into `target` stand in `text`."""
+        index = self._indexes.get(target)
+        if index is None:
+            index = self._indexes[target] = _Index.of(self.terms, target)
+        return list(index.find(text)) if index.translations else []
+
+    @cached_property
+    def _indexes(self) -> dict[str, "_Index"]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The terms for one target: looking them up takes as long for 5,000 of them as for 5."""
+
+    translations: Mapping[str, str]
+    """By folded term."""
+    capitals: frozenset[str]
+    """Folded terms that count in capitals only."""
+    lengths: Mapping[str, tuple[int, ...]]
+    """First sign of folded terms to their lengths, longest first."""
+
+    @classmethod
+    def of(cls, terms: Mapping[str, Mapping[str, str]], target: str) -> "_Index":
+        translations: dict[str, str] = {}
+        capitals: set[str] = set()
+        lengths: dict[str, set[int]] = {}
+        for term, into in terms.items():
+            becomes, key = into.get(target) or into.get(ANY), _key(term)
+            if becomes and key:
+                translations[key] = becomes
+                lengths.setdefault(key[0], set()).add(len(key))
+                if term.isupper() and sum(map(str.isalpha, term)) > 1:
+                    capitals.add(key)
+        sorted_lengths = {sign: tuple(sorted(found, reverse=True)) for sign, found in lengths.items()}
+        return cls(translations, frozenset(capitals), sorted_lengths)
+
+    def find(self, text: str) -> Iterator[Span]:
+        folded, places = _fold(text)
+        at = 0
+        while at < len(folded):
+            size = self._size_at(folded, at, text, places)
+            if size:
+                start, end = places[at], places[at + size - 1] + 1
+                yield Span(start, end, self.translations[folded[at : at + size]], is_prose=True)
+            at += size or 1
+
+    def _size_at(self, folded: str, at: int, text: str, places: list[int]) -> int:
+        for size in self.lengths.get(folded[at], ()):
+            key, end = folded[at : at + size], at + size
+            if len(key) < size or key not in self.translations:
+                continue
+            if not (_is_edge(folded, at) and _is_edge(folded, end)):
+                continue
+            if key in self.capitals and not text[places[at] : places[end - 1] + 1].isupper():
+                continue
+            return size
+        return 0
+
+
+def _key(term: str) -> str:
+    return _fold(unicodedata.normalize("NFC", term).strip())[0]
+
+
+def _fold(text: str) -> tuple[str, list[int]]:
+    """`text` with small letters and single blanks, and where each of its signs stands in `text`."""
+    folded: list[str] = []
+    places: list[int] = []
+    for place, sign in enumerate(text.translate(_APOSTROPHES)):
+        lower = " " if sign.isspace() else sign.lower()
+        if lower == " " and folded and folded[-1] == " ":
+            continue
+        folded.append(lower if len(lower) == 1 else sign)
+        places.append(place)
+    return "".join(folded), places
+
+
+def _is_edge(text: str, place: int) -> bool:
+    """Whether a word can begin or end between the signs before and at `place`."""
+    before, after = text[place - 1 : place], text[place : place + 1]
+    if not before or not after or not _is_letter(before) or not _is_letter(after):
+        return True
+    if unicodedata.category(after).startswith("M"):
+        return False
+    return _is_unspaced(before) or _is_unspaced(after)
+
+
+def _is_letter(sign: str) -> bool:
+    return sign.isalnum() or sign == "_" or unicodedata.category(sign).startswith("M")
+
+
+def _is_unspaced(sign: str) -> bool:
+    return not sign.isascii() and unicodedata.name(sign, "").startswith(_UNSPACED)

@@ -44,8 +44,9 @@ class Interpreter(Protocol):
         glossary: Glossary,
         urgency: Urgency,
         tally: Tally = uncounted,
+        context: str = "",
     ) -> str:
-        """Raises: UnsupportedLanguage, EngineFailure."""
+        """`context` is what was said before. Raises: UnsupportedLanguage, EngineFailure."""
         ...
 
     async def speak(
@@ -105,13 +106,14 @@ class EngineInterpreter:
         glossary: Glossary,
         urgency: Urgency,
         tally: Tally = uncounted,
+        context: str = "",
     ) -> str:
         """Text in `target`."""
         route: Route | None = self.routes.find(source, target)
         if route is None:
             raise UnsupportedLanguage(target, available=self.targets(source), source=source)
         return await self._chain.translate(
-            text, route, target=target, glossary=glossary, urgency=urgency, tally=tally
+            text, route, target=target, glossary=glossary, urgency=urgency, tally=tally, context=context
         )
 
     async def speak(

@@ -5,7 +5,7 @@ routes); `#1`, `__1__` and `«1»` do not.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _STEMS = ("Xq", "Zx", "Xk", "Qz")
@@ -13,6 +13,7 @@ _UNTOUCHABLE = re.compile(
     r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]]"  # addresses on the web
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # of mail
     r"|(?<!\w)[@#]\w+"  # handles and tags
+    r"|(?<!\w)\+\d[\d ()/-]{4,}\d"  # international telephone numbers
     r"|\bO['’][A-Z]\w+"  # Irish names, whose O is an article in Portuguese
     r"|\b[\w-]+(?:\.[a-z][\w-]*)+\.?(?:/[\w./?=&%#-]*[\w/])|\b[\w-]+\.(?:com|org|net|io|dev|eu|gov|edu)\b"
 )
@@ -25,6 +26,8 @@ class Span:
     start: int
     end: int
     becomes: str
+    is_prose: bool = False
+    """Whether it takes a capital at the beginning of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,10 @@ class Masked:
     text: str
     stem: str
     values: tuple[str, ...]
+    prose: frozenset[int] = frozenset()
+    """Numbers of the placeholders whose values take a capital at the beginning."""
+    complete: bool = True
+    """False when no placeholder could be put, for the text is full of what looks like them."""
 
     def restore(self, translated: str) -> str | None:
         """`translated` with the values in place, or None when a placeholder was lost or doubled."""
@@ -41,7 +48,17 @@ class Masked:
         met = sorted(int(found[1]) for found in pattern.finditer(translated))
         if met != list(range(1, len(self.values) + 1)):
             return None
-        return pattern.sub(lambda found: self.values[int(found[1]) - 1], translated)
+        return pattern.sub(self._value, translated)
+
+    def without(self, translated: str) -> str:
+        """`translated` without its placeholders."""
+        return re.sub(rf"{self.stem}\d+", " ", translated, flags=re.IGNORECASE)
+
+    def _value(self, found: re.Match[str]) -> str:
+        number = int(found[1])
+        value = self.values[number - 1]
+        begins = number in self.prose and not any(map(str.isalnum, found.string[: found.start()]))
+        return value[:1].upper() + value[1:] if begins and value.islower() else value
 
 
 def untouchable(text: str) -> list[Span]:
@@ -54,20 +71,30 @@ def mask(text: str, spans: Iterable[Span]) -> Masked:
     lowered = text.lower()
     stem = next((stem for stem in _STEMS if stem.lower() not in lowered), None)
     if stem is None:
-        return Masked(text, _STEMS[0], ())
+        return Masked(text, _STEMS[0], (), complete=False)
     pieces: list[str] = []
     values: list[str] = []
+    prose: set[int] = set()
     position = 0
-    for span in _apart(sorted(spans, key=lambda span: (span.start, -span.end))):
+    for span in apart(spans):
         values.append(span.becomes)
+        if span.is_prose:
+            prose.add(len(values))
         pieces += [text[position : span.start], f"{stem}{len(values)}"]
         position = span.end
-    return Masked("".join([*pieces, text[position:]]), stem, tuple(values))
+    first = next(filter(str.isalnum, text), "")
+    return Masked(
+        "".join([*pieces, text[position:]]),
+        stem,
+        tuple(values),
+        prose=frozenset(prose) if first.isupper() else frozenset(),
+    )
 
 
-def _apart(spans: Sequence[Span]) -> list[Span]:
+def apart(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order; of overlapping ones the first, and at one place the longest."""
     kept: list[Span] = []
-    for span in spans:
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if not kept or span.start >= kept[-1].end:
             kept.append(span)
     return kept

@@ -42,16 +42,23 @@ _BEFORE: Mapping[Step, _Repairs] = {
             r"\b(vai|vão|vou|ia|iam|pode|podem|quer|querem|deve|devem|para|de) nos (\w+[aei]r)\b",
             r"\1 \2-nos",
         ),
+        # what stands behind º is taken for a verb; "4o" becomes "4el" below
+        (r"\b(\d+)º", r"\1o"),
+        (r"\b(\d+)ª", r"\1a"),
     ),
 }
 _AFTER: Mapping[Step, _Repairs] = {
     Step("bergamot", Pair("en", "pt")): _compiled(
         (r"^O que uma? (?=.*!$)", "Que "),
         (r"\bSenhoras e Senhores Deputados\b", "Senhoras e senhores"),
+        (r"\b(\d+)o\b", r"\1º"),
+        (r"\b(\d+)a\b", r"\1ª"),
     ),
     Step("bergamot", Pair("pt", "en")): _compiled((r"^Good days?\b", "Good morning")),
     Step("apertium", Pair("pt", "es")): _compiled(
         *_GREETINGS,
+        (r"\b(\d+)(?:el|lo|o)\b", r"\1º"),
+        (r"\b(\d+)(?:la|a)\b", r"\1ª"),
         (r"\bmañana de mañana\b", "mañana por la mañana"),
         (r"\btod[oa] (día|semana|mes|año|noche|tarde|hora|minuto)\b", r"cada \1"),
         (r"\bhemos (?=(?:dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|\d)\b)", "tenemos "),
@@ -82,6 +89,7 @@ _AFTER: Mapping[Step, _Repairs] = {
     ),
     Step("apertium", Pair("es", "gl")): _compiled((r"^Bo día\b", "Bos días")),
     Step("apertium", Pair("ca", "it")): _compiled(
+        (r"\b(?-i:SEDANO)\b", "API"),
         (r"\bapppunto\b", "appunto"),
         (r"\bse vi piace\b", "per favore"),
         (r"\b(?:Com'è Lei|Come Lei è)(?=\s*\?)", "come sta"),
@@ -90,6 +98,7 @@ _AFTER: Mapping[Step, _Repairs] = {
         (r"\bdi nuovo della mattina\b", "dalle nove di mattina"),
     ),
     Step("apertium", Pair("ca", "fr")): _compiled(
+        (r"\b(?-i:CÉLERI)\b", "API"),
         (r"\bcomment (?:vous est|il est vous)(?=\s*\?)", "comment allez-vous"),
         (r"\b(?:qu'est-ce que|ce que) faire\b", "quoi faire"),
         (r"\baux (\w+) heures\b", r"à \1 heures"),

@@ -7,7 +7,7 @@ from typing import Final, NotRequired, Protocol, TypedDict
 
 from translation_svc.aws import AwsClient, AwsSettings, error_code
 from translation_svc.failures import EngineFailure, EngineRefused
-from translation_svc.translators.base import Pair
+from translation_svc.translators.base import Capabilities, Pair
 from translation_svc.turns import Urgency
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class AmazonTranslator:
     """
 
     name = "amazon"
+    capabilities = Capabilities(is_charged=True)
 
     def __init__(self, *, settings: AwsSettings, terminology: str = "") -> None:
         self.client: AwsClient[TranslateClient] = AwsClient("translate", engine=self.name, settings=settings)
@@ -77,7 +78,14 @@ class AmazonTranslator:
         """Know the languages."""
         await self.warm_all()
 
-    async def translate(self, text: str, pair: Pair, *, urgency: Urgency) -> str:
+    async def translate(
+        self,
+        text: str,
+        pair: Pair,
+        *,
+        urgency: Urgency,
+        context: str = "",  # noqa: ARG002 - it takes none
+    ) -> str:
         """One sentence; a longer text than Amazon takes at once goes in pieces."""
         pieces = [await self._piece(piece, pair, urgency) for piece in pieces_of(text, MAX_TEXT_BYTES)]
         return " ".join(pieces)

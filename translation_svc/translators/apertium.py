@@ -8,7 +8,7 @@ from pathlib import Path
 from translation_svc.failures import EngineMissing
 from translation_svc.framing import NullTerminated
 from translation_svc.translators.apertium_stages import parse_stages
-from translation_svc.translators.base import Pair
+from translation_svc.translators.base import Capabilities, Pair
 from translation_svc.turns import Urgency
 from translation_svc.worker import Deadlines, WorkerProcess, python_worker
 
@@ -56,6 +56,7 @@ class ApertiumTranslator:
     """Translates with the installed modes: 1 to 7 ms a sentence, modes side by side."""
 
     name = "apertium"
+    capabilities = Capabilities()
 
     def __init__(self, modes: Mapping[Pair, Path], *, deadlines: Deadlines) -> None:
         self.pipelines = {
@@ -78,7 +79,14 @@ class ApertiumTranslator:
         """Start the pipeline, 0.1 to 2 s."""
         await self._pipeline(pair).warm()
 
-    async def translate(self, text: str, pair: Pair, *, urgency: Urgency) -> str:
+    async def translate(
+        self,
+        text: str,
+        pair: Pair,
+        *,
+        urgency: Urgency,
+        context: str = "",  # noqa: ARG002 - it takes none
+    ) -> str:
         """One sentence."""
         answer = await self._pipeline(pair).call(escape(text).encode(), urgency=urgency)
         return unescape(answer.decode(errors="replace"), of=text)

@@ -15,6 +15,16 @@ class Pair:
     target: str
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine takes, and what it costs."""
+
+    takes_context: bool = False
+    """Whether the sentence before helps it. Mozilla's models, Apertium and Amazon Translate take none."""
+    is_charged: bool = False
+    """Whether every character has its price."""
+
+
 class Translator(Protocol):
     """An engine with some directions.
 
@@ -28,6 +38,11 @@ class Translator(Protocol):
         ...
 
     @property
+    def capabilities(self) -> Capabilities:
+        """The same as long as it lives."""
+        ...
+
+    @property
     def pairs(self) -> Set[Pair]:
         """What is really installed."""
         ...
@@ -36,8 +51,8 @@ class Translator(Protocol):
         """Load what the first sentence of `pair` would wait for. Raises: EngineFailure."""
         ...
 
-    async def translate(self, text: str, pair: Pair, *, urgency: Urgency) -> str:
-        """One sentence. Raises: EngineFailure."""
+    async def translate(self, text: str, pair: Pair, *, urgency: Urgency, context: str = "") -> str:
+        """One sentence; `context` is the one before it, or empty. Raises: EngineFailure."""
         ...
 
     async def aclose(self) -> None:

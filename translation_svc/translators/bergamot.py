@@ -6,7 +6,7 @@ import msgspec
 
 from translation_svc.failures import EngineRefused
 from translation_svc.framing import LengthPrefixed
-from translation_svc.translators.base import Pair
+from translation_svc.translators.base import Capabilities, Pair
 from translation_svc.translators.bergamot_worker import Request
 from translation_svc.translators.models import ModelFiles
 from translation_svc.turns import Urgency
@@ -18,6 +18,7 @@ class BergamotTranslator:
     """Translates with the models it is given: 6 ms a sentence, all directions one after the other."""
 
     name = "bergamot"
+    capabilities = Capabilities()
 
     def __init__(
         self,
@@ -45,7 +46,14 @@ class BergamotTranslator:
         """Start the process and load the model."""
         await self._ask(Request(_direction(pair), ""), urgency=Urgency.FINAL)
 
-    async def translate(self, text: str, pair: Pair, *, urgency: Urgency) -> str:
+    async def translate(
+        self,
+        text: str,
+        pair: Pair,
+        *,
+        urgency: Urgency,
+        context: str = "",  # noqa: ARG002 - it takes none
+    ) -> str:
         """One sentence."""
         return await self._ask(Request(_direction(pair), text), urgency=urgency)
 

@@ -11,7 +11,7 @@ from translation_svc.failures import EngineFailure
 from translation_svc.interpreter import EngineInterpreter
 from translation_svc.routes import Routes
 from translation_svc.segments import Clip, Prosody, Tier
-from translation_svc.translators.base import Pair
+from translation_svc.translators.base import Capabilities, Pair
 from translation_svc.turns import Urgency
 
 
@@ -22,6 +22,8 @@ class FakeTranslator:
         self.name = name
         self._pairs = frozenset(Pair(*pair) for pair in pairs)
         self.calls: list[tuple[str, Pair, Urgency]] = []
+        self.contexts: list[str] = []
+        self.capabilities = Capabilities()
         self.warmed: list[Pair] = []
         self.closed = False
         self.failures: dict[Pair, EngineFailure] = {}
@@ -37,7 +39,8 @@ class FakeTranslator:
         if pair in self.failures:
             raise self.failures[pair]
 
-    async def translate(self, text: str, pair: Pair, *, urgency: Urgency) -> str:
+    async def translate(self, text: str, pair: Pair, *, urgency: Urgency, context: str = "") -> str:
+        self.contexts.append(context)
         self.calls.append((text, pair, urgency))
         if pair in self.gates:
             await self.gates[pair].wait()

@@ -60,13 +60,11 @@ async def test_terms_of_one_target_do_not_touch_another(chain: Chain, model: "Fa
     assert await _translate(chain, "Hello world.", glossary=glossary, target="pt") == "Pt(Hello world.)"
 
 
-async def test_a_lost_placeholder_costs_the_term_not_the_sentence(
-    chain: Chain, model: "FakeTranslator"
-) -> None:
-    """It is translated again as it is."""
+async def test_a_lost_placeholder_costs_fluency_not_the_term(chain: Chain, model: "FakeTranslator") -> None:
+    """What stands around it is translated by itself."""
     model.answer = lambda text, _pair: text.replace("Xq1", "")
     glossary = Glossary({"world": {"es": "Mundo"}})
-    assert await _translate(chain, "Hello world.", glossary=glossary) == "Es(Hello world.)"
+    assert await _translate(chain, "Hello world.", glossary=glossary) == "Es(Hello.) Mundo."
 
 
 @pytest.mark.parametrize("text", ["", "   ", "...", "?!"])
