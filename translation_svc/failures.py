@@ -7,7 +7,8 @@ EngineFailure            an engine did not do its work; the segment's language g
 │   └── EngineForbidden  it does not take our credentials, or they do not allow this
 ├── EngineBusy           it turned us away until the retries were used up
 └── EngineRefused        it answered that it cannot do this
-    └── EngineLacksLanguage  ... since it does not know the language, or not this pair
+    ├── EngineLacksLanguage  ... since it does not know the language, or not this pair
+    └── EnginePoisoned       it was not asked: it died of this text, or hung, as often as we try
 """
 
 from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable
@@ -66,3 +67,10 @@ class EngineLacksLanguage(EngineRefused):
     """The engine does not know the language, or not this pair."""
 
     code = ErrorCode.UNSUPPORTED_LANGUAGE
+
+
+class EnginePoisoned(EngineRefused):
+    """The text is not tried any more."""
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(engine, "it did not survive this before")

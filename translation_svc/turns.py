@@ -25,6 +25,11 @@ class Turns:
         self._taken = False
         self._waiting: dict[Urgency, deque[asyncio.Future[None]]] = {kind: deque() for kind in Urgency}
 
+    @property
+    def load(self) -> int:
+        """How many hold the engine or wait for it."""
+        return self._taken + sum(map(len, self._waiting.values()))
+
     @asynccontextmanager
     async def turn(self, urgency: Urgency) -> AsyncIterator[None]:
         """Hold the engine."""

@@ -8,12 +8,20 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from translation_svc.failures import EngineDied, EngineFailure, EngineMissing, EngineTimedOut
+from translation_svc.failures import (
+    EngineDied,
+    EngineFailure,
+    EngineMissing,
+    EnginePoisoned,
+    EngineTimedOut,
+)
 from translation_svc.framing import MAX_FRAME_BYTES, Framing
+from translation_svc.poison import Poison
 from translation_svc.turns import Turns, Urgency
 
 log = logging.getLogger(__name__)
@@ -21,6 +29,7 @@ log = logging.getLogger(__name__)
 _TERMINATION_GRACE_S = 1.0
 _FAILURES_BEFORE_REST = 3
 _LONGEST_REST_S = 30.0
+_FAILURE_BUDGET, _BUDGET_PERIOD_S = 10, 60.0
 _SOURCE_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -49,8 +58,11 @@ class WorkerProcess:
     `greet` is sent after the start, or None when the worker speaks first; the first answer means ready.
     Calls wait for their turn, finals before partials. A call's deadline runs from its turn. Calls are pure,
     so one whose process died is repeated once on a fresh process; one that timed out or was cancelled is not,
-    and its process is ended, since its answer would be taken for the next one's. After three failures in a
-    row the worker rests for 1, 2, 4 … 30 s, calls fail at once, and `on_rest` is told for how long.
+    and its process is ended, since its answer would be taken for the next one's. What killed the process or
+    let it hang twice is not tried again (`Poison`).
+
+    After three failures in a row the worker rests for 1, 2, 4 … 30 s, calls fail at once, and `on_rest` is
+    told for how long. It rests as well when it failed ten times within a minute, whatever went well between.
     """
 
     def __init__(
@@ -63,7 +75,9 @@ class WorkerProcess:
         greet: bytes | None = None,
         on_rest: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        poison: Poison | None = None,
     ) -> None:
+        """`poison` is shared by workers that do the same work."""
         self.name = name
         self.starts = 0
         self._command = tuple(command)
@@ -75,7 +89,9 @@ class WorkerProcess:
         self._turns = Turns()
         self._process: Process | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._poison = poison or Poison(clock=clock)
         self._failures = 0
+        self._failed_at: deque[float] = deque(maxlen=_FAILURE_BUDGET)
         self._rests_until = 0.0
         self._closed = False
 
@@ -83,6 +99,11 @@ class WorkerProcess:
     def pid(self) -> int | None:
         """The process id while it runs. It also leads its process group."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def load(self) -> int:
+        """How many calls are under way or wait."""
+        return self._turns.load
 
     async def warm(self) -> None:
         """Start now rather than at the first call. Raises: EngineFailure."""
@@ -92,11 +113,16 @@ class WorkerProcess:
     async def call(self, payload: bytes, *, urgency: Urgency = Urgency.FINAL) -> bytes:
         """One request, one answer. Raises: EngineFailure."""
         async with self._turns.turn(urgency):
+            if self._poison.is_known(payload):
+                raise EnginePoisoned(self.name)
             try:
                 answer = await self._exchange(payload)
             except EngineDied:
+                if self._poison.is_known(payload):
+                    raise
                 answer = await self._exchange(payload)
             self._failures = 0
+            self._poison.succeeded(payload)
             return answer
 
     async def aclose(self) -> None:
@@ -112,9 +138,11 @@ class WorkerProcess:
             async with asyncio.timeout(self._deadlines.call_s):
                 return await self._ask(process, payload)
         except TimeoutError as error:
+            self._poison.failed(payload)
             self._failed()
             raise EngineTimedOut(self.name, self._deadlines.call_s) from error
         except (asyncio.IncompleteReadError, ConnectionError) as error:
+            self._poison.failed(payload)
             self._failed()
             raise EngineDied(self.name) from error
         except BaseException:
@@ -174,13 +202,21 @@ class WorkerProcess:
     def _failed(self) -> None:
         self._end_process()
         self._failures += 1
-        excess = self._failures - _FAILURES_BEFORE_REST
-        if excess >= 0:
-            rest_s = min(_LONGEST_REST_S, 2.0**excess)
+        self._failed_at.append(self._clock())
+        rest_s = self._rest_s()
+        if rest_s > 0:
             self._rests_until = self._clock() + rest_s
             if self._on_rest is not None:
                 self._on_rest(rest_s)
         log.warning("engine failed", extra={"engine": self.name, "failures": self._failures})
+
+    def _rest_s(self) -> float:
+        """How long to rest after the failure that has just been counted."""
+        excess = self._failures - _FAILURES_BEFORE_REST
+        in_a_row_s = min(_LONGEST_REST_S, 2.0**excess) if excess >= 0 else 0.0
+        if len(self._failed_at) < _FAILURE_BUDGET:
+            return in_a_row_s
+        return max(in_a_row_s, min(_LONGEST_REST_S, self._failed_at[0] + _BUDGET_PERIOD_S - self._clock()))
 
     def _end_process(self) -> None:
         """Let go of the process; a task of ours ends and reaps it, so that this never waits."""

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from translation_svc.failures import EngineDied, EngineMissing, EngineTimedOut
+from translation_svc.failures import EngineDied, EngineMissing, EnginePoisoned, EngineTimedOut
 from translation_svc.framing import NullTerminated
 from translation_svc.turns import Urgency
 from translation_svc.worker import Deadlines, WorkerProcess
 
-# Echoes in capitals. "die" ends it, "die once" only in its first life, "hang" stops it answering.
+# Echoes in capitals. "die" and "die too" end it, "die once" only in its first life, "hang" stops its answers.
 ECHO = """
 import os, sys, time
 lives = sys.argv[1] if len(sys.argv) > 1 else ""
 if lives:
     open(lives, "a").write("x")
 for message in iter(lambda: b"".join(iter(lambda: sys.stdin.buffer.read(1), b"\\0")), b""):
-    if message == b"die" or (message == b"die once" and os.path.getsize(lives) == 1):
+    if message in (b"die", b"die too") or (message == b"die once" and os.path.getsize(lives) == 1):
         os._exit(1)
     if message == b"hang":
         time.sleep(60)
@@ -95,6 +95,51 @@ async def test_a_call_that_kills_every_process_fails_and_the_next_one_works() ->
         assert worker.starts == 3
 
 
+async def test_what_killed_two_processes_is_not_tried_again() -> None:
+    """When it is sent anew it fails at once, and nothing is started for it; after ten minutes it is."""
+    now = 0.0
+    async with _worker(clock=lambda: now) as worker:
+        with pytest.raises(EngineDied):
+            await worker.call(b"die")
+        assert await worker.call(b"well") == b"WELL"
+        starts = worker.starts
+        with pytest.raises(EnginePoisoned):
+            await worker.call(b"die")
+        assert await worker.call(b"well") == b"WELL"
+        assert worker.starts == starts
+        now = 600.0
+        with pytest.raises(EngineDied):
+            await worker.call(b"die")
+
+
+async def test_what_hung_twice_is_not_tried_again() -> None:
+    """The third time it costs no deadline; once was not enough to be given up."""
+    async with _worker(deadlines=Deadlines(start_s=20, call_s=0.3)) as worker:
+        for _ in range(2):
+            with pytest.raises(EngineTimedOut):
+                await worker.call(b"hang")
+            assert await worker.call(b"well") == b"WELL"
+        with pytest.raises(EnginePoisoned):
+            await worker.call(b"hang")
+
+
+async def test_a_worker_that_fails_all_the_time_rests_though_some_calls_succeed() -> None:
+    """Ten failures within a minute are too many, also when none follow each other closely."""
+    now = 0.0
+    rests: list[float] = []
+    async with _worker(on_rest=rests.append, clock=lambda: now) as worker:
+        for _ in range(10):
+            await worker.warm()
+            worker._failed()  # as by a call that took its process along
+            worker._failures = 0  # ... and one that succeeded after it
+            now += 5.0
+        assert rests == [15.0]  # until the first of them is a minute ago
+        with pytest.raises(EngineMissing):
+            await worker.call(b"well")
+        now = 60.0
+        assert await worker.call(b"well") == b"WELL"
+
+
 async def test_a_process_killed_while_idle_is_replaced() -> None:
     """Before anybody notices."""
     async with _worker() as worker:
@@ -142,7 +187,7 @@ async def test_after_three_failures_it_rests_and_comes_back() -> None:
         with pytest.raises(EngineDied):
             await worker.call(b"die")
         with pytest.raises(EngineMissing):
-            await worker.call(b"die")
+            await worker.call(b"die too")
         starts = worker.starts
         with pytest.raises(EngineMissing):
             await worker.call(b"well")
