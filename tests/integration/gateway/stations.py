@@ -156,10 +156,13 @@ class ScriptedTranscription(stt_rpc.TranscriptionServiceServicer):
 
 @dataclass(slots=True)
 class Script:
-    """How translation behaves. Segment numbers in `cut_before_speech_of` break the stream once each."""
+    """How translation behaves. `mute` languages are translated and not spoken. Segment numbers in
+    `cut_before_speech_of` break the stream once each.
+    """
 
     failing: dict[str, int] = field(default_factory=dict)
     hanging: set[str] = field(default_factory=set)
+    mute: set[str] = field(default_factory=set)
     cut_before_speech_of: set[int] = field(default_factory=set)
     refusals: list[BabelcastError] = field(default_factory=list)
     speech_ms: int = 100
@@ -265,7 +268,7 @@ class ScriptedTranslation(mt_rpc.TranslationServiceServicer):
                     is_final=segment.is_final,
                 )
             )
-            if not target.speak:
+            if not target.speak or target.language in self.script.mute:
                 continue
             if segment.segment in self.script.cut_before_speech_of:
                 self.script.cut_before_speech_of.discard(segment.segment)

@@ -63,6 +63,7 @@ class Desk:
         glossary: Glossary,
         urgency: Urgency,
         tally: Tally = uncounted,
+        context: str = "",
     ) -> str:
         return text
 
@@ -307,5 +308,6 @@ def test_prosody_of_merged_texts_is_their_mean_and_the_strongest_emotion() -> No
     calm = Prosody(volume_db=-2.0, rate=0.8, emotion="calm", intensity=0.3)
     excited = Prosody(volume_db=4.0, rate=1.2, emotion="excited", intensity=0.6)
     both = blended([(calm, 10), (excited, 30)])
-    assert both == Prosody(volume_db=2.5, rate=pytest.approx(1.1), emotion="excited", intensity=0.6)
+    assert both.rate == pytest.approx(1.1)
+    assert (both.volume_db, both.emotion, both.intensity) == (2.5, "excited", 0.6)
     assert blended([(calm, 10)]) is calm
