@@ -9,6 +9,7 @@ from babelcast import prices
 from babelcast.channel import Channel
 from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2_grpc
+from translation_svc import glossary_file
 from translation_svc.aws import AwsSettings
 from translation_svc.cache import Cache
 from translation_svc.cache_table import CALL_TIMEOUT_S, TableShelf
@@ -24,10 +25,13 @@ from translation_svc.translators.apertium import ApertiumTranslator, installed_m
 from translation_svc.translators.base import Translator
 from translation_svc.translators.bergamot import BergamotTranslator
 from translation_svc.translators.models import installed_models
+from translation_svc.voices import espeak
 from translation_svc.voices.base import Voice
 from translation_svc.voices.espeak import EspeakVoice
+from translation_svc.voices.pico import PicoVoice
 from translation_svc.voices.polly import PollyVoice
 from translation_svc.voices.polly_voices import read_wanted
+from translation_svc.voices.tiered import TieredVoice
 from translation_svc.worker import Deadlines
 
 _RETRY_S = 5.0
@@ -52,7 +56,12 @@ class TranslationApp:
         self._rests: Channel[float] = Channel(1)
         self.bergamot = BergamotTranslator(models, deadlines=deadlines, on_rest=self._models_rest)
         self.apertium = ApertiumTranslator(modes, deadlines=deadlines)
-        self.espeak = EspeakVoice(deadlines=deadlines)
+        self.espeak = EspeakVoice(
+            deadlines=deadlines,
+            processes=config.espeak_processes,
+            wanted=espeak.read_wanted(config.espeak_voices),
+        )
+        self.pico = PicoVoice(deadlines=deadlines)
         aws = AwsSettings(
             region=config.aws_region,
             start_timeout_s=config.translation_start_timeout_seconds,
@@ -68,7 +77,7 @@ class TranslationApp:
         self._translators: tuple[Translator, ...] = (
             (self.amazon,) if config.translation_engine == "amazon" else (self.bergamot, self.apertium)
         )
-        self.voice: Voice = self.polly if config.voice_engine == "polly" else self.espeak
+        self.voice: Voice = self.polly if config.voice_engine == "polly" else self._local_voice()
         self._shelf = _shelf(config)
         self._cache = Cache(
             capacity=config.translation_cache_max_entries,
@@ -91,6 +100,8 @@ class TranslationApp:
             segment_timeout_s=config.translation_segment_timeout_seconds,
             voice_lag_s=config.voice_lag_max_seconds,
             prices=prices.load(config.prices_file),
+            glossary=glossary_file.load(config.glossary_file),
+            translates_partials=self._translates_partials,
         )
         self._server = GrpcServer(
             config.translation_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection
@@ -144,7 +155,7 @@ class TranslationApp:
         if self._shelf is not None:
             await self._shelf.aclose()
         async with contextlib.AsyncExitStack() as stack:
-            for engine in (self.bergamot, self.apertium, self.espeak, self.amazon, self.polly):
+            for engine in (self.bergamot, self.apertium, self.espeak, self.pico, self.amazon, self.polly):
                 stack.push_async_callback(engine.aclose)
 
     async def _keep_health(self) -> None:
@@ -166,6 +177,18 @@ class TranslationApp:
     def _models_rest(self, rest_s: float) -> None:
         if not self._rests.closed:
             self._rests.send_dropping_oldest(rest_s)
+
+    def _translates_partials(self, source: str, target: str) -> bool:
+        if self._config.translation_partials == "auto":
+            charged = {engine.name for engine in self._translators if engine.capabilities.is_charged}
+            route = self.interpreter.routes.find(source, target) or ()
+            return charged.isdisjoint(step.engine for step in route)
+        return self._config.translation_partials == "always"
+
+    def _local_voice(self) -> Voice:
+        if self._config.premium_voice_engine == "none":
+            return self.espeak
+        return TieredVoice(usual=self.espeak, better=self.pico)
 
     def _routes(self) -> Routes:
         return Routes.between({engine.name: engine.pairs for engine in self._translators})

@@ -24,6 +24,16 @@ class TranslationConfig:
     voice_engine: Literal["espeak", "polly"] = setting(
         "espeak", "who speaks: `espeak` on this machine, or Amazon `polly`"
     )
+    espeak_processes: Annotated[int, Meta(ge=1, le=16)] = setting(
+        2, "processes of espeak-ng; one that hangs then holds up only what waits for it"
+    )
+    espeak_voices: str = setting(
+        "", "voices of espeak-ng to use, such as `es=es+m3,pt=pt+f2`; empty for the usual ones"
+    )
+    premium_voice_engine: Literal["pico", "none"] = setting(
+        "pico",
+        "who speaks to premium sessions beside espeak-ng: `pico` in its five languages, where it is installed",
+    )
     aws_region: str = setting("", "region of Amazon Translate and Polly; empty for what boto finds")
     aws_max_concurrency: Annotated[int, Meta(ge=1)] = setting(
         16, "calls under way at once to Amazon Translate, and as many to Polly"
@@ -39,6 +49,14 @@ class TranslationConfig:
     )
     prices_file: str = setting(
         "", "file with prices of engines in place of the built-in ones; empty for none"
+    )
+    glossary_file: str = setting(
+        "", "file in TOML or CSV with terms that have a fixed translation in every session; empty for none"
+    )
+    translation_partials: Literal["auto", "always", "never"] = setting(
+        "auto",
+        "whether sentences are translated while they are still spoken: `auto` if no engine on their way is "
+        "paid by the character, for that multiplies what a talk costs",
     )
     models_dir: str = setting("", "folder with further models, such as MODELS_DIR/en-de; empty for none")
     apertium_modes_dir: str = setting("/usr/share/apertium/modes", "folder of Apertium's mode files")

@@ -38,15 +38,13 @@ class Glossary:
 
     def over(self, base: "Glossary") -> "Glossary":
         """These terms and those of `base`; these win, for each language."""
-        if not base.terms:
-            return self
-        merged: dict[str, dict[str, str]] = {}
-        spelling: dict[str, str] = {}
-        for glossary in (base, self):
-            for term, translations in glossary.terms.items():
-                known = spelling.setdefault(_key(term), term)
-                merged[known] = merged.get(known, {}) | dict(translations)
-        return Glossary(merged)
+        if not base.terms or not self.terms:
+            return self if self.terms else base
+        merged: dict[str, tuple[str, dict[str, str]]] = {}
+        for term, translations in (*base.terms.items(), *self.terms.items()):
+            _, before = merged.get(folded(term), ("", {}))
+            merged[folded(term)] = term, before | dict(translations)
+        return Glossary(dict(merged.values()))
 
     def spans(self, text: str, target: str) -> list[Span]:
         """Where terms with a translation into `target` stand in `text`."""
@@ -77,7 +75,7 @@ class _Index:
         capitals: set[str] = set()
         lengths: dict[str, set[int]] = {}
         for term, into in terms.items():
-            becomes, key = into.get(target) or into.get(ANY), _key(term)
+            becomes, key = into.get(target) or into.get(ANY), folded(term)
             if becomes and key:
                 translations[key] = becomes
                 lengths.setdefault(key[0], set()).add(len(key))
@@ -87,21 +85,21 @@ class _Index:
         return cls(translations, frozenset(capitals), sorted_lengths)
 
     def find(self, text: str) -> Iterator[Span]:
-        folded, places = _fold(text)
+        plain, places = _fold(text)
         at = 0
-        while at < len(folded):
-            size = self._size_at(folded, at, text, places)
+        while at < len(plain):
+            size = self._size_at(plain, at, text, places)
             if size:
                 start, end = places[at], places[at + size - 1] + 1
-                yield Span(start, end, self.translations[folded[at : at + size]], is_prose=True)
+                yield Span(start, end, self.translations[plain[at : at + size]], is_prose=True)
             at += size or 1
 
-    def _size_at(self, folded: str, at: int, text: str, places: list[int]) -> int:
-        for size in self.lengths.get(folded[at], ()):
-            key, end = folded[at : at + size], at + size
+    def _size_at(self, plain: str, at: int, text: str, places: list[int]) -> int:
+        for size in self.lengths.get(plain[at], ()):
+            key, end = plain[at : at + size], at + size
             if len(key) < size or key not in self.translations:
                 continue
-            if not (_is_edge(folded, at) and _is_edge(folded, end)):
+            if not (_is_edge(plain, at) and _is_edge(plain, end)):
                 continue
             if key in self.capitals and not text[places[at] : places[end - 1] + 1].isupper():
                 continue
@@ -109,21 +107,22 @@ class _Index:
         return 0
 
 
-def _key(term: str) -> str:
+def folded(term: str) -> str:
+    """What is the same for two spellings of one term."""
     return _fold(unicodedata.normalize("NFC", term).strip())[0]
 
 
 def _fold(text: str) -> tuple[str, list[int]]:
     """`text` with small letters and single blanks, and where each of its signs stands in `text`."""
-    folded: list[str] = []
+    signs: list[str] = []
     places: list[int] = []
     for place, sign in enumerate(text.translate(_APOSTROPHES)):
         lower = " " if sign.isspace() else sign.lower()
-        if lower == " " and folded and folded[-1] == " ":
+        if lower == " " and signs and signs[-1] == " ":
             continue
-        folded.append(lower if len(lower) == 1 else sign)
+        signs.append(lower if len(lower) == 1 else sign)
         places.append(place)
-    return "".join(folded), places
+    return "".join(signs), places
 
 
 def _is_edge(text: str, place: int) -> bool:

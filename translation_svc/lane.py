@@ -81,6 +81,7 @@ class Lane:
         self._waiting: deque[_Work] = deque()
         self._finals: OrderedDict[int, int] = OrderedDict()
         self._newest_final = -1
+        self._said = (-1, "")
         self._closed = False
         self._changed = asyncio.Condition()
 
@@ -152,6 +153,9 @@ class Lane:
             await self._speaking.put(segment, work.target, text, ended_s=ended_s)
 
     async def _translate(self, segment: Segment) -> str:
+        number, context = self._said
+        if segment.is_final and segment.number > number:
+            self._said = segment.number, segment.text
         return await self._interpreter.translate(
             segment.text,
             source=self._source,
@@ -159,6 +163,7 @@ class Lane:
             glossary=self._glossary,
             urgency=Urgency.FINAL if segment.is_final else Urgency.PARTIAL,
             tally=self._tally,
+            context=context if segment.number > number else "",
         )
 
     def _deadline(self, work: _Work) -> asyncio.Timeout:

@@ -1,7 +1,8 @@
 """The gRPC face of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
 
 import grpc
@@ -13,6 +14,7 @@ from babelcast.prices import Prices, published
 from babelcast.translation.v1 import translation_pb2 as pb
 from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc.cost import Meter
+from translation_svc.glossary_file import DeploymentGlossary
 from translation_svc.governor import VOICE_LAG_S
 from translation_svc.interpreter import Interpreter
 from translation_svc.segments import Answer, Segment
@@ -38,6 +40,8 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         segment_timeout_s: float,
         voice_lag_s: float = VOICE_LAG_S,
         prices: Prices | None = None,
+        glossary: DeploymentGlossary | None = None,
+        translates_partials: Callable[[str, str], bool] = lambda _source, _target: True,
     ) -> None:
         """`prices` are those of the package if none are given."""
         self._interpreter = interpreter
@@ -45,6 +49,8 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         self._segment_timeout_s = segment_timeout_s
         self._voice_lag_s = voice_lag_s
         self._prices = prices or published()
+        self._glossary = glossary or DeploymentGlossary({})
+        self._translates_partials = translates_partials
         self._draining = asyncio.Event()
         self._open = 0
         self._work: set[asyncio.Task[bool]] = set()
@@ -104,9 +110,11 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         )
 
     def _open_stream(self, config: pb.StreamConfig, answers: Channel[Answer], meter: Meter) -> Stream:
+        source = languages.normalise(config.source_language, parameter="sourceLanguage")
         settings = StreamSettings(
-            source=languages.normalise(config.source_language, parameter="sourceLanguage"),
-            glossary=read_glossary(config),
+            source=source,
+            glossary=read_glossary(config).over(self._glossary.spoken(source)),
+            translates_partials=functools.partial(self._translates_partials, source),
             segment_timeout_s=self._segment_timeout_s,
             voice_lag_s=self._voice_lag_s,
             tier=read_tier(config),

@@ -26,6 +26,8 @@ class StreamSettings:
     segment_timeout_s: float
     voice_lag_s: float = VOICE_LAG_S
     tier: Tier = Tier.STANDARD
+    translates_partials: Callable[[str], bool] = lambda _target: True
+    """Whether partial segments are translated into a language."""
 
 
 class Stream:
@@ -88,6 +90,8 @@ class Stream:
     async def _submit(self, segment: Segment, target: Target, group: asyncio.TaskGroup) -> None:
         if target.language not in self._targets:
             await self._emit(_unsupported(segment, target))
+            return
+        if not segment.is_final and not self._settings.translates_partials(target.language):
             return
         lane = self._lanes.get(target.language)
         if lane is None:

@@ -53,6 +53,7 @@ class Desk:
         glossary: Glossary,
         urgency: Urgency,
         tally: Tally = uncounted,
+        context: str = "",
     ) -> str:
         if text.startswith("wait"):
             self.waiting.set()

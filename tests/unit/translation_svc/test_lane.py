@@ -58,6 +58,7 @@ class Desk:
         glossary: Glossary,
         urgency: Urgency,
         tally: Tally = uncounted,
+        context: str = "",
     ) -> str:
         self.translated.append((text, urgency))
         await self.gate.wait()
