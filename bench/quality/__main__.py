@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.quality import transcription
+from bench.quality import lag, transcription
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Subject:
 
 
 SUBJECTS: Mapping[str, Subject] = {
+    "lag": Subject(lag.__doc__ or "", lag.add_arguments, lag.run),
     "transcription": Subject(transcription.__doc__ or "", transcription.add_arguments, transcription.run),
 }
 
