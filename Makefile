@@ -6,11 +6,13 @@ ARGS ?=
 SPEECH ?= tests/data
 # Where make dynamodb listens
 DYNAMODB_PORT ?= 8000
+# Where make nats listens
+NATS_PORT ?= 4222
 
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check proto check-proto format check-format lint types docs dynamodb bench lock
+.PHONY: help setup run test check proto check-proto format check-format lint types docs dynamodb nats bench lock
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -25,6 +27,7 @@ run: setup ## serve everything on HOST:PORT (127.0.0.1:8080), data in DATA_DIR
 
 test: setup ## run all tests with branch coverage
 	@deploy/dev/dynamodb prepare || [ -z "$$CI" ]
+	@deploy/dev/nats prepare || [ -z "$$CI" ]
 	@$(bin)/pytest --cov --cov-report=term $(ARGS)
 
 check: setup ## everything CI does: proto, format, lint, types, tests; goes on after a failure and tells
@@ -55,6 +58,9 @@ docs: setup ## generate the tables of the documentation
 
 dynamodb: ## serve DynamoDB Local on DYNAMODB_PORT (8000), in memory
 	@exec deploy/dev/dynamodb run $(DYNAMODB_PORT)
+
+nats: ## serve NATS with JetStream on NATS_PORT (4222), messages in var/nats
+	@exec deploy/dev/nats run $(NATS_PORT)
 
 bench: setup ## measure: word errors, latency, capacity, fan-out (what bench/ holds)
 	@deploy/dev/bench $(SPEECH)

@@ -126,6 +126,17 @@ LISTENED = _meter.create_counter(
     description="Time that listeners were in sessions of this gateway, all of them added up.",
 )
 
+BUS_UNSENT = _meter.create_counter(
+    "babelcast.bus.unsent",
+    unit="{message}",
+    description="Messages that could not be published for longer than they would have been kept.",
+)
+BUS_REOPENED = _meter.create_counter(
+    "babelcast.bus.reopened",
+    unit="{consumer}",
+    description="Times that a topic was followed anew, after an outage or a gap.",
+)
+
 
 def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]:
     """Export metrics to the collector named by OTEL_EXPORTER_OTLP_ENDPOINT, if one is.

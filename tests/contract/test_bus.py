@@ -1,18 +1,26 @@
 """What every bus does, whatever carries it. A new adapter adds its rig to RIGS."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+import nats
 import pytest
 
-from babelcast.bus.base import Bus, SlowSubscriber, Subscription, Topic
+from babelcast.bus.base import Bus, NotOwner, SlowSubscriber, Subscription, Topic
+from babelcast.bus.config import BusConfig
 from babelcast.bus.in_process import QUEUE_CAPACITY, InProcessBus
+from babelcast.bus.nats import bus as nats_bus
+from babelcast.bus.nats import wire
+from babelcast.bus.nats.bus import NatsBus
 from babelcast.event.v1.event_pb2 import Broadcast
+from tests.nats_server import NatsServer
 
 RETENTION_S = 120.0
+BRIEF_S = 2.0
 PATIENCE_S = 10.0
 SPANISH = Topic("golden-eagle-427", "es")
 FRENCH = Topic("golden-eagle-427", "fr")
@@ -23,6 +31,7 @@ class Rig(Protocol):
     """A bus under test and the hands that move its world."""
 
     bus: Bus
+    retention_s: float
     # How far a subscriber may fall behind; None when the adapter sets no limit of its own.
     queue_capacity: int | None
 
@@ -36,6 +45,7 @@ class InProcessRig:
     """The in-process bus with a clock in our hands."""
 
     now_s: float = 1_000.0
+    retention_s: float = RETENTION_S
     queue_capacity: int | None = QUEUE_CAPACITY
 
     def __post_init__(self) -> None:
@@ -47,21 +57,55 @@ class InProcessRig:
 
 
 @asynccontextmanager
-async def in_process() -> AsyncIterator[Rig]:
+async def in_process(_: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     """Nothing to start and nothing to stop."""
     rig = InProcessRig()
     yield rig
     await rig.bus.aclose()
 
 
-RIGS = {"in_process": in_process}
+class NatsRig:
+    """A bus on a real server, whose clock is in nobody's hands."""
+
+    queue_capacity: int | None = nats_bus.QUEUE_CAPACITY
+
+    def __init__(self, retention_s: float) -> None:
+        self.retention_s = retention_s
+        self.bus: Bus
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let it pass."""
+        await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def on_nats(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """A server without a stream, before and after."""
+    retention_s = BRIEF_S if "brief_rig" in request.fixturenames else RETENTION_S
+    server: NatsServer = request.getfixturevalue("nats_server")
+    rig = NatsRig(retention_s)
+    rig.bus = await NatsBus.open(BusConfig(bus_url=server.url), retention_s=retention_s, clock=time.monotonic)
+    yield rig
+    await rig.bus.aclose()
+    client = await nats.connect(server.url)
+    await client.jetstream().delete_stream(wire.STREAM)
+    await client.close()
+
+
+RIGS = {"in_process": in_process, "nats": on_nats}
 
 
 @pytest.fixture(params=RIGS)
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     """Each adapter in turn."""
-    async with RIGS[request.param]() as made:
+    async with RIGS[request.param](request) as made:
         yield made
+
+
+@pytest.fixture
+def brief_rig(rig: Rig) -> Rig:
+    """A rig that remembers for so short a time that a test can wait for it to forget."""
+    return rig
 
 
 @pytest.fixture
@@ -255,18 +299,18 @@ class TestHistory:
         await publish(bus, [voice(1)])
         assert list(await bus.history(SPANISH, after_sequence=99)) == []
 
-    async def test_forgets_with_time(self, rig: Rig) -> None:
+    async def test_forgets_with_time(self, brief_rig: Rig) -> None:
         """What is older than the retention is gone, whether or not anything was said since."""
-        await publish(rig.bus, [voice(1)])
-        await rig.pass_time(RETENTION_S / 2)
-        await publish(rig.bus, [voice(2)])
-        assert list(await rig.bus.history(SPANISH, after_sequence=0)) == [voice(1), voice(2)]
-        await rig.pass_time(RETENTION_S / 2 + 1)
-        assert list(await rig.bus.history(SPANISH, after_sequence=0)) == [voice(2)]
-        await publish(rig.bus, [voice(3)])
-        assert list(await rig.bus.history(SPANISH, after_sequence=0)) == [voice(2), voice(3)]
-        await rig.pass_time(RETENTION_S + 1)
-        assert list(await rig.bus.history(SPANISH, after_sequence=0)) == []
+        await publish(brief_rig.bus, [voice(1)])
+        await brief_rig.pass_time(0.5 * brief_rig.retention_s)
+        await publish(brief_rig.bus, [voice(2)])
+        assert list(await brief_rig.bus.history(SPANISH, after_sequence=0)) == [voice(1), voice(2)]
+        await brief_rig.pass_time(0.55 * brief_rig.retention_s)
+        assert list(await brief_rig.bus.history(SPANISH, after_sequence=0)) == [voice(2)]
+        await publish(brief_rig.bus, [voice(3)])
+        assert list(await brief_rig.bus.history(SPANISH, after_sequence=0)) == [voice(2), voice(3)]
+        await brief_rig.pass_time(1.1 * brief_rig.retention_s)
+        assert list(await brief_rig.bus.history(SPANISH, after_sequence=0)) == []
 
 
 class TestLastSequence:
@@ -281,11 +325,68 @@ class TestLastSequence:
         assert await bus.last_sequence(SPANISH) == 2
         assert await bus.last_sequence(FRENCH) == 0
 
-    async def test_goes_on_over_a_long_silence_within_the_retention(self, rig: Rig) -> None:
+    async def test_goes_on_over_a_long_silence_within_the_retention(self, brief_rig: Rig) -> None:
         """A pause of nearly the whole retention loses no count."""
-        await publish(rig.bus, [voice(41)])
-        await rig.pass_time(RETENTION_S - 1)
-        assert await rig.bus.last_sequence(SPANISH) == 41
+        await publish(brief_rig.bus, [voice(41)])
+        await brief_rig.pass_time(0.8 * brief_rig.retention_s)
+        assert await brief_rig.bus.last_sequence(SPANISH) == 41
+
+    async def test_goes_on_over_any_silence(self, brief_rig: Rig) -> None:
+        """An owner with nothing to say loses neither its number nor its place."""
+        await brief_rig.bus.publish(SPANISH, voice(41), epoch=2)
+        await brief_rig.pass_time(2.5 * brief_rig.retention_s)
+        assert await brief_rig.bus.last_sequence(SPANISH) == 41
+        with pytest.raises(NotOwner):
+            await brief_rig.bus.claim(SPANISH, epoch=1)
+        await brief_rig.bus.publish(SPANISH, voice(42), epoch=2)
+        assert list(await brief_rig.bus.history(SPANISH, after_sequence=0)) == [voice(42)]
+
+
+class TestClaim:
+    """Who may publish."""
+
+    async def test_tells_the_last_number(self, bus: Bus) -> None:
+        """An owner that takes over learns where to go on."""
+        assert await bus.claim(SPANISH, epoch=1) == 0
+        await bus.publish(SPANISH, voice(1), epoch=1)
+        assert await bus.claim(SPANISH, epoch=2) == 1
+        await bus.publish(SPANISH, voice(2), epoch=2)
+        assert await bus.last_sequence(SPANISH) == 2
+
+    async def test_fences_off_earlier_owners(self, bus: Bus) -> None:
+        """After a claim nothing that an earlier owner says is published, and it can claim no more."""
+        subscription = await bus.subscribe(SPANISH)
+        await bus.publish(SPANISH, voice(1), epoch=1)
+        await bus.claim(SPANISH, epoch=2)
+        with pytest.raises(NotOwner):
+            await bus.publish(SPANISH, voice(2), epoch=1)
+        with pytest.raises(NotOwner):
+            await bus.claim(SPANISH, epoch=1)
+        await bus.publish(SPANISH, caption("dos"), epoch=2)
+        assert await take(subscription, 2) == [voice(1), caption("dos")]
+
+    async def test_comes_with_a_higher_epoch_by_itself(self, bus: Bus) -> None:
+        """Publishing as a later owner claims the topic too."""
+        await bus.publish(SPANISH, voice(1), epoch=1)
+        await bus.publish(SPANISH, voice(2), epoch=2)
+        with pytest.raises(NotOwner):
+            await bus.publish(SPANISH, voice(3), epoch=1)
+        assert list(await bus.history(SPANISH, after_sequence=0)) == [voice(1), voice(2)]
+
+    async def test_is_seen_by_nobody(self, bus: Bus) -> None:
+        """Claims change neither what subscribers get nor the history."""
+        subscription = await bus.subscribe(SPANISH)
+        for epoch in (1, 1, 2):
+            await bus.claim(SPANISH, epoch=epoch)
+        await bus.publish(SPANISH, voice(1), epoch=2)
+        assert await take(subscription, 1) == [voice(1)]
+        assert list(await bus.history(SPANISH, after_sequence=0)) == [voice(1)]
+
+    async def test_of_one_topic_leaves_others_alone(self, bus: Bus) -> None:
+        """Ownership is per topic."""
+        await bus.claim(SPANISH, epoch=2)
+        await bus.publish(FRENCH, voice(1, FRENCH), epoch=1)
+        assert await bus.last_sequence(FRENCH) == 1
 
 
 class TestForget:
