@@ -32,7 +32,7 @@ class TranslationConfig:
     )
     premium_voice_engine: Literal["pico", "none"] = setting(
         "pico",
-        "who speaks to premium sessions beside espeak-ng: `pico` in its five languages, where it is installed",
+        "who speaks to premium sessions beside espeak-ng: `pico`, in its five languages",
     )
     aws_region: str = setting("", "region of Amazon Translate and Polly; empty for what boto finds")
     aws_max_concurrency: Annotated[int, Meta(ge=1)] = setting(

@@ -21,6 +21,7 @@ _HIGH_PASS = ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621))
 _KNEE = 0.7
 _SILENT = 10 ** (-50 / 20)
 _TAIL_S = 0.06
+_FADE_IN_S, _FADE_OUT_S = 0.002, 0.02
 
 
 def integrated_loudness(samples: Samples, sample_rate_hz: int) -> float:
@@ -49,6 +50,24 @@ def level(samples: Samples, sample_rate_hz: int, *, gain_db: float) -> Samples:
     if not np.isfinite(loudness):
         return samples
     return limit(samples * 10 ** ((TARGET_LUFS + gain_db - loudness) / 20))
+
+
+def finished(samples: Samples, *, from_hz: int, to_hz: int, gain_db: float) -> bytes:
+    """A voice as listeners get it, 16-bit PCM: without silence at the end, at TARGET_LUFS plus a gain, and
+    without a click at either end.
+    """
+    trimmed = trim_end(samples, from_hz)
+    return to_pcm(level(faded(trimmed, from_hz), from_hz, gain_db=gain_db), from_hz=from_hz, to_hz=to_hz)
+
+
+def faded(samples: Samples, sample_rate_hz: int) -> Samples:
+    """Begins and ends in silence: some voices start in the middle of a sound."""
+    shaped = samples.copy()
+    rise = min(round(_FADE_IN_S * sample_rate_hz), len(shaped) // 2)
+    fall = min(round(_FADE_OUT_S * sample_rate_hz), len(shaped) // 2)
+    shaped[:rise] *= np.linspace(0.0, 1.0, rise)
+    shaped[len(shaped) - fall :] *= np.linspace(1.0, 0.0, fall)
+    return shaped
 
 
 def limit(samples: Samples) -> Samples:

@@ -15,7 +15,9 @@ from translation_svc.loudness import TARGET_LUFS, from_pcm, integrated_loudness
 from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.voices.base import Voice
 from translation_svc.voices.espeak import EspeakVoice
+from translation_svc.voices.pico import PicoVoice
 from translation_svc.voices.polly import PollyVoice
+from translation_svc.voices.tiered import TieredVoice
 from translation_svc.worker import Deadlines
 
 if TYPE_CHECKING:
@@ -25,12 +27,22 @@ TEXT = "Uno, dos, tres, cuatro, cinco, seis, siete."
 
 
 def _make(name: str) -> Voice:
+    deadlines = Deadlines(start_s=60, call_s=30)
     if name == "espeak":
-        return EspeakVoice(deadlines=Deadlines(start_s=60, call_s=30))
+        return EspeakVoice(deadlines=deadlines, processes=2)
+    if name == "pico":
+        return PicoVoice(deadlines=deadlines)
+    if name == "tiered":
+        return TieredVoice(usual=EspeakVoice(deadlines=deadlines), better=PicoVoice(deadlines=deadlines))
     return PollyVoice(settings=AwsSettings(region=REGION, call_timeout_s=20))
 
 
-@pytest.fixture(params=[pytest.param("espeak", marks=pytest.mark.engines), "polly"])
+@pytest.fixture(
+    params=[
+        *(pytest.param(name, marks=pytest.mark.engines) for name in ("espeak", "pico", "tiered")),
+        "polly",
+    ]
+)
 async def voice(request: pytest.FixtureRequest, aws: "AwsLocal") -> AsyncIterator[Voice]:
     """Each side, warm."""
     async with contextlib.aclosing(_make(request.param)) as made:
@@ -101,6 +113,8 @@ async def test_sentences_at_once_get_their_own_sounds(voice: Voice) -> None:
 async def test_a_language_that_it_lacks_is_a_failure(voice: Voice) -> None:
     """It fails by name, and others are spoken as before."""
     assert "es" in voice.languages
+    assert voice.names("es")
+    assert voice.names("xx") == []
     with pytest.raises(EngineFailure):
         await voice.speak("a", language="xx", prosody=Prosody())
     assert (await _say(voice)).pcm

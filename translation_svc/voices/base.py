@@ -14,6 +14,10 @@ class Voice(Protocol):
         """ISO 639-1 codes that it speaks."""
         ...
 
+    def names(self, language: str) -> list[str]:
+        """The voices of a language, the one that speaks first; empty when it has none."""
+        ...
+
     async def warm(self) -> None:
         """Load what the first sentence would wait for. Raises: EngineFailure."""
         ...

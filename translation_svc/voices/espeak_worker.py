@@ -2,27 +2,28 @@
 
 import ctypes
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from babelcast.pcm import SAMPLE_RATE_HZ
-from translation_svc.loudness import from_pcm, level, to_pcm, trim_end
+from translation_svc.loudness import finished, from_pcm
 from translation_svc.worker_loop import run
 
-VOICES: Mapping[str, str] = {
-    "ca": "ca+f2",
-    "de": "de+f3",
-    "en": "en-us+f2",
-    "es": "es+f2",
-    "fr": "fr+f2",
-    "gl": "es+f2",  # espeak-ng has no Galician; Spanish has its sounds, see _RESPELLINGS
-    "it": "it+f2",
-    "nl": "nl+f3",
-    "pl": "pl+f2",
-    "pt": "pt-br+f2",
-    "ru": "ru+f3",
+VOICES: Mapping[str, Sequence[str]] = {
+    "ca": ("ca+f2", "ca+m3"),
+    "de": ("de+f3", "de+m3"),
+    "en": ("en-us+f2", "en-us+m3", "en-gb+f2", "en-gb+m3"),
+    "es": ("es+f2", "es+m3", "es-419+f2", "es-419+m3"),
+    "fr": ("fr+f2", "fr+m3"),
+    "gl": ("es+f2", "es+m3"),  # espeak-ng has no Galician; Spanish has its sounds, see below
+    "it": ("it+f2", "it+m3"),
+    "nl": ("nl+f3", "nl+m3"),
+    "pl": ("pl+f2", "pl+m3"),
+    "pt": ("pt-br+f2", "pt-br+m3", "pt+f2", "pt+m3"),
+    "ru": ("ru+f3", "ru+m3"),
 }
+"""The voices of a language, its usual one first."""
 _RESPELLINGS: Mapping[str, tuple[tuple[re.Pattern[str], str], ...]] = {
     "gl": (
         (re.compile(r"nh", re.IGNORECASE), "n"),  # unha: a velar n, which Spanish has where no vowel follows
@@ -40,7 +41,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 class Request(msgspec.Struct, array_like=True, frozen=True):
     """Something to say: SSML whose text is escaped, and the gain against the usual loudness, dB."""
 
-    language: str
+    voice: str
     ssml: str
     gain_db: float
 
@@ -94,10 +95,8 @@ def make_handler(speak: Callable[[str, str], bytes], sample_rate_hz: int) -> Cal
 
     def handle(payload: bytes) -> bytes:
         request = msgspec.msgpack.decode(payload, type=Request)
-        raw = from_pcm(speak(request.ssml, VOICES[request.language]))
-        trimmed = trim_end(raw, sample_rate_hz)
-        levelled = level(trimmed, sample_rate_hz, gain_db=request.gain_db)
-        return to_pcm(levelled, from_hz=sample_rate_hz, to_hz=SAMPLE_RATE_HZ)
+        raw = from_pcm(speak(request.ssml, request.voice))
+        return finished(raw, from_hz=sample_rate_hz, to_hz=SAMPLE_RATE_HZ, gain_db=request.gain_db)
 
     return handle
 

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ConnectTimeoutError, ReadTimeoutE
 from babelcast.pcm import SAMPLE_RATE_HZ
 from translation_svc.aws import AwsClient, AwsSettings, error_code
 from translation_svc.failures import EngineFailure, EngineMissing, EngineRefused
-from translation_svc.loudness import from_pcm, level, to_pcm, trim_end
+from translation_svc.loudness import finished, from_pcm
 from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.sentences import split
 from translation_svc.ssml import delivery, polly_ssml
@@ -194,10 +194,8 @@ def speakable(text: str, prosody: Prosody, *, engine: str) -> Iterator[str]:
 
 def levelled(pcm: bytes, gain_db: float) -> bytes:
     """Polly's PCM without the silence at its end, at the usual loudness plus a gain."""
-    samples = trim_end(from_pcm(pcm[: len(pcm) // 2 * 2]), SAMPLE_RATE_HZ)
-    return to_pcm(
-        level(samples, SAMPLE_RATE_HZ, gain_db=gain_db), from_hz=SAMPLE_RATE_HZ, to_hz=SAMPLE_RATE_HZ
-    )
+    samples = from_pcm(pcm[: len(pcm) // 2 * 2])
+    return finished(samples, from_hz=SAMPLE_RATE_HZ, to_hz=SAMPLE_RATE_HZ, gain_db=gain_db)
 
 
 def _short_enough(text: str, prosody: Prosody, *, engine: str) -> Iterator[str]:

@@ -64,7 +64,9 @@ async def test_killed_engines_are_replaced_and_no_segment_is_lost(
     pipeline = app.apertium.pipelines[Pair("pt", "es")]
     count = 0
     for target in ("models", "pipeline", "stage", "voice"):
-        pid = {"models": app.bergamot.worker.pid, "voice": app.espeak.worker.pid}.get(target, pipeline.pid)
+        pid = {"models": app.bergamot.worker.pid, "voice": app.espeak.pool.workers[0].pid}.get(
+            target, pipeline.pid
+        )
         assert pid is not None
         if target == "stage":
             pid = next(_descendants(pid))
@@ -86,7 +88,7 @@ async def test_killed_engines_are_replaced_and_no_segment_is_lost(
                 (kind, number) for number in range(count - 4, count + 1) for kind in ("translation", "speech")
             ]
     assert await owner.end() == []
-    assert app.bergamot.worker.starts == pipeline.starts - 1 == app.espeak.worker.starts == 2
+    assert app.bergamot.worker.starts == pipeline.starts - 1 == app.espeak.pool.workers[0].starts == 2
 
 
 async def test_a_hanging_language_hurts_nobody_else(

@@ -63,6 +63,9 @@ class FakeVoice:
         self.failure: EngineFailure | None = None
         self.gate: asyncio.Event | None = None
 
+    def names(self, language: str) -> list[str]:
+        return [f"fake-{language}"] if language in self.languages else []
+
     async def warm(self) -> None:
         return None
 

@@ -1,0 +1,50 @@
+"""Two voices: a better one for premium sessions, and one for everybody."""
+
+import logging
+from collections.abc import Set
+
+from translation_svc.failures import EngineFailure
+from translation_svc.segments import Clip, Prosody, Tier
+from translation_svc.voices.base import Voice
+
+log = logging.getLogger(__name__)
+
+
+class TieredVoice:
+    """Premium sessions hear `better` in its languages, and `usual` when that fails; all others `usual`."""
+
+    def __init__(self, *, usual: Voice, better: Voice) -> None:
+        self._usual = usual
+        self._better = better
+
+    @property
+    def languages(self) -> Set[str]:
+        """The languages of the usual voice, which has more."""
+        return self._usual.languages | self._better.languages
+
+    def names(self, language: str) -> list[str]:
+        """The voices of both, the usual ones first."""
+        return [*self._usual.names(language), *self._better.names(language)]
+
+    async def warm(self) -> None:
+        """Load the usual one; the other starts with its first sentence."""
+        await self._usual.warm()
+
+    async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
+        """Text as sound."""
+        if tier is Tier.PREMIUM and language in self._better.languages:
+            try:
+                clip = await self._better.speak(text, language=language, prosody=prosody, tier=tier)
+            except EngineFailure as failure:
+                log.warning("better voice failed", extra={"engine": failure.engine, "language": language})
+            else:
+                if clip.pcm:
+                    return clip
+        return await self._usual.speak(text, language=language, prosody=prosody, tier=tier)
+
+    async def aclose(self) -> None:
+        """End both."""
+        try:
+            await self._better.aclose()
+        finally:
+            await self._usual.aclose()
