@@ -13,7 +13,7 @@ from typing import Self
 
 from babelcast.auth.config import AuthConfig, trust
 from babelcast.auth.local_issuer import LocalIssuer
-from babelcast.bus.in_process import InProcessBus
+from babelcast.bus.config import BusConfig, open_bus
 from babelcast.client import Listener
 from babelcast.config import ConfigError, load
 from babelcast.protocol.server_messages import Languages
@@ -99,7 +99,11 @@ class Babelcast:
                 transcription_target=f"{LOOPBACK}:{speech_port}",
                 translation_target=f"{LOOPBACK}:{translation_port}",
             )
-            bus = InProcessBus(retention_s=gateway_config.resume_window_seconds, clock=time.monotonic)
+            bus = await open_bus(
+                load(BusConfig, environ),
+                retention_s=gateway_config.resume_window_seconds,
+                clock=time.monotonic,
+            )
             stack.push_async_callback(bus.aclose)
             gateway = await Gateway.start(
                 gateway_config, bus=bus, issuers=Issuers(local=issuer, configured=configured)

@@ -15,6 +15,7 @@ import msgspec
 
 from babelcast import config, errors
 from babelcast.auth.config import AuthConfig
+from babelcast.bus.config import BusConfig
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import server_messages as say
 from babelcast.protocol.codec import ALIASES
@@ -29,7 +30,7 @@ from translation_svc.config import TranslationConfig
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = (ROOT / "docs" / "protocol.md", ROOT / "README.md")
 CONFIGS: Final = {
-    "gateway": (GatewayConfig, AuthConfig),
+    "gateway": (GatewayConfig, AuthConfig, BusConfig),
     "session": (SessionConfig,),
     "transcription": (TranscriptionConfig,),
     "translation": (TranslationConfig,),

@@ -71,7 +71,7 @@ class Site:
             case "/readyz" if self._ready():
                 return Answer(HTTPStatus.OK, b"ready\n")
             case "/readyz":
-                return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n")
+                return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"not ready\n")
             case _ if path == JWKS_PATH and self._issuer is not None:
                 keys = msgspec.json.encode(self._issuer.jwks())
                 return Answer(HTTPStatus.OK, keys, "application/json")

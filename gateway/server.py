@@ -87,8 +87,10 @@ class Gateway:
 
     @property
     def ready(self) -> bool:
-        """Whether new connections are taken and served."""
-        return not self._draining and not self._deaf
+        """Whether new connections are taken and served. A gateway that has long had no bus keeps those it
+        has, whose listeners miss nothing when it is back, but sends others elsewhere.
+        """
+        return not self._draining and not self._deaf and self._desk.bus.available
 
     @classmethod
     async def start(
