@@ -62,7 +62,7 @@ async def test_a_voice_that_is_behind_is_quicker(owner: "Owner", stub: "Stub") -
     late = type(owner)(stub)
     await late.open()
     for number in range(3):
-        await _segment(late, number, unplayed_ms=2_000, ended_ago_ms=600 - 100 * number)
+        await _segment(late, number, unplayed_ms=1_000, ended_ago_ms=600 - 100 * number)
     answers = await late.end()
     speeches = [answer.speech for answer in answers if answer.HasField("speech")]
     assert [number for speech in speeches for number in (speech.segment, *speech.merged)] == [0, 1, 2]
