@@ -85,7 +85,7 @@ class TranslationApp:
             shelf=self._shelf,
         )
         self._editions = Editions({"amazon": config.translate_terminology})
-        self._files = files_of(models, modes)
+        self._files = files_of(models, modes) if config.translation_engine == "embedded" else {}
         self.interpreter = EngineInterpreter(
             routes=self._routes(),
             chain=Chain(
