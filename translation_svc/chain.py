@@ -11,7 +11,7 @@ from translation_svc.cost import Tally, Use, uncounted
 from translation_svc.failures import EngineFailure, EngineMissing
 from translation_svc.glossary import Glossary
 from translation_svc.orthography import clean, finish, prepare
-from translation_svc.placeholders import Span, apart, mask, untouchable
+from translation_svc.placeholders import Span, apart, covered, mask, untouchable
 from translation_svc.routes import Route, Step
 from translation_svc.segments import Component
 from translation_svc.sentences import split
@@ -105,11 +105,8 @@ class Chain:
         too; when a placeholder does not come back, in pieces around what must.
         """
         terms = way.glossary.spans(sentence, way.target)
-        spans = [
-            *terms,
-            *untouchable(sentence),
-            *numerals.amounts(sentence, source=way.source, target=way.target),
-        ]
+        spans = [*terms, *untouchable(sentence)]
+        spans += numerals.amounts(covered(sentence, spans), source=way.source, target=way.target)
         version = way.glossary.version if terms else ""
         masked = mask(sentence, spans)
         numbers = numerals.figures(masked.text)
@@ -117,7 +114,7 @@ class Chain:
         restored = masked.restore(translated)
         if restored is not None and not numerals.lost(numbers, masked.without(translated)):
             return restored
-        spans += numerals.numbers(sentence, source=way.source, target=way.target)
+        spans += numerals.numbers(covered(sentence, spans), source=way.source, target=way.target)
         masked = mask(sentence, spans)
         if masked.complete:
             restored = masked.restore(await self._plain(masked.text, way, version, context))

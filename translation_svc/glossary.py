@@ -99,7 +99,7 @@ class _Index:
             key, end = plain[at : at + size], at + size
             if len(key) < size or key not in self.translations:
                 continue
-            if not (_is_edge(plain, at) and _is_edge(plain, end)):
+            if not (_is_edge(plain, at) and (_is_edge(plain, end) or _is_hangul(key[-1]))):
                 continue
             if key in self.capitals and not text[places[at] : places[end - 1] + 1].isupper():
                 continue
@@ -133,6 +133,10 @@ def _is_edge(text: str, place: int) -> bool:
     if unicodedata.category(after).startswith("M"):
         return False
     return _is_unspaced(before) or _is_unspaced(after)
+
+
+def _is_hangul(sign: str) -> bool:
+    return not sign.isascii() and unicodedata.name(sign, "").startswith("HANGUL")
 
 
 def _is_letter(sign: str) -> bool:

@@ -16,10 +16,12 @@ from translation_svc.placeholders import Span
 _NUMBER = r"\d+(?:[.,:/-]\d+)*"
 _FIGURE = re.compile(
     rf"(?<![\w.,:/])(?:(?P<sign>[+-])(?=\d))?(?P<euro>€\s?)?(?P<number>{_NUMBER})"
-    r"(?:(?P<mark>\s?[%‰€])|(?P<ordinal>(?:st|nd|rd|th)\b)|(?P<noon>\s?(?P<half>[ap])\.?m\b\.?))?",
+    r"(?:(?P<mark>\s?(?:[%‰]|€(?!\s?\d)))|(?P<ordinal>(?:st|nd|rd|th)\b)|(?P<noon>\s?(?P<half>[ap])\.?m\b\.?))?",
     re.IGNORECASE,
 )
-_AMOUNT = re.compile(rf"(?:(?:US|CA|AU|NZ|HK)?\$|[£¥₹₽₩])\s?{_NUMBER}|(?<![\w.,:/-]){_NUMBER}\s?[£¥₹₽₩]")
+_AMOUNT = re.compile(
+    rf"(?:(?:US|CA|AU|NZ|HK)?\$|[£¥₹₽₩])\s?{_NUMBER}|(?<![\w.,:/-]){_NUMBER}\s?[£¥₹₽₩](?!\s?\d)"
+)
 _RUN = re.compile(r"\d+")
 _JOINED = re.compile(r"\d+(?:[.,'’\u00a0\u202f ]\d+)+")
 _ROMAN = re.compile(r"\b[IVXLC]+")

@@ -13,7 +13,7 @@ _UNTOUCHABLE = re.compile(
     r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]]"  # addresses on the web
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # of mail
     r"|(?<!\w)[@#]\w+"  # handles and tags
-    r"|(?<!\w)\+\d[\d ()/-]{4,}\d"  # international telephone numbers
+    r"|(?<!\w)\+\d+(?:[ /-]?\(?\d+\)?(?!\d*(?:[%‰€:,A-Za-z]|\.\d)))+"  # international telephone numbers
     r"|\bO['’][A-Z]\w+"  # Irish names, whose O is an article in Portuguese
     r"|\b[\w-]+(?:\.[a-z][\w-]*)+\.?(?:/[\w./?=&%#-]*[\w/])|\b[\w-]+\.(?:com|org|net|io|dev|eu|gov|edu)\b"
 )
@@ -44,6 +44,8 @@ class Masked:
 
     def restore(self, translated: str) -> str | None:
         """`translated` with the values in place, or None when a placeholder was lost or doubled."""
+        if not self.stem:
+            return translated if self.complete else None
         pattern = re.compile(rf"{self.stem}(\d+)", re.IGNORECASE)
         met = sorted(int(found[1]) for found in pattern.finditer(translated))
         if met != list(range(1, len(self.values) + 1)):
@@ -52,6 +54,8 @@ class Masked:
 
     def without(self, translated: str) -> str:
         """`translated` without its placeholders."""
+        if not self.stem:
+            return translated
         return re.sub(rf"{self.stem}\d+", " ", translated, flags=re.IGNORECASE)
 
     def _value(self, found: re.Match[str]) -> str:
@@ -68,15 +72,16 @@ def untouchable(text: str) -> list[Span]:
 
 def mask(text: str, spans: Iterable[Span]) -> Masked:
     """Put placeholders for `spans`; of overlapping ones the first, and at one place the longest, counts."""
+    placed = apart(spans)
     lowered = text.lower()
     stem = next((stem for stem in _STEMS if stem.lower() not in lowered), None)
     if stem is None:
-        return Masked(text, _STEMS[0], (), complete=False)
+        return Masked(text, "", (), complete=not placed)
     pieces: list[str] = []
     values: list[str] = []
     prose: set[int] = set()
     position = 0
-    for span in apart(spans):
+    for span in placed:
         values.append(span.becomes)
         if span.is_prose:
             prose.add(len(values))
@@ -89,6 +94,13 @@ def mask(text: str, spans: Iterable[Span]) -> Masked:
         tuple(values),
         prose=frozenset(prose) if first.isupper() else frozenset(),
     )
+
+
+def covered(text: str, spans: Iterable[Span]) -> str:
+    """`text`, as long as before, with letters over `spans`: what is looked for in it lies between them."""
+    for span in spans:
+        text = text[: span.start] + "_" * (span.end - span.start) + text[span.end :]
+    return text
 
 
 def apart(spans: Iterable[Span]) -> list[Span]:

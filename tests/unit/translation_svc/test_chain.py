@@ -1,6 +1,7 @@
 """Sentences on their way."""
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,7 @@ from translation_svc.chain import Chain
 from translation_svc.failures import EngineDied, EngineMissing
 from translation_svc.glossary import Glossary
 from translation_svc.routes import Step
-from translation_svc.translators.base import MAX_WORDS, Pair
+from translation_svc.translators.base import MAX_WORDS, Capabilities, Pair
 from translation_svc.turns import Urgency
 
 if TYPE_CHECKING:
@@ -109,3 +110,61 @@ async def test_cancelling_a_text_ends_its_sentences(chain: Chain, model: "FakeTr
     gate.set()
     assert await _translate(chain, "One.", target="pt") == "Pt(One.)"
     assert len(model.calls) == 1
+
+
+async def test_a_lost_number_is_asked_for_again_as_a_placeholder(
+    chain: Chain, model: "FakeTranslator"
+) -> None:
+    """And is then written as the target language writes it."""
+    model.answer = lambda text, _pair: text.replace("1,234.5", "many")
+    assert await _translate(chain, "It is 1,234.5 long.") == "Es(It is 1.234,5 long.)"
+    assert [text for text, _, _ in model.calls] == ["It is 1,234.5 long.", "It is Xq1 long."]
+
+
+async def test_a_text_full_of_what_looks_like_placeholders_goes_in_pieces(chain: Chain) -> None:
+    """There is none left to put."""
+    glossary = Glossary({"world": {"es": "Mundo"}})
+    answer = await _translate(chain, "Hello xq zx xk qz world.", glossary=glossary)
+    assert answer == "Es(pt(Hello xq zx xk qz.)) Mundo."
+
+
+async def test_a_term_at_the_beginning_takes_the_capital(chain: Chain, model: "FakeTranslator") -> None:
+    """If its translation is in small letters, and the sentence began with one."""
+    model.answer = lambda text, _pair: text
+    chain_of = functools.partial(chain.translate, route=TO_PT, target="pt", urgency=Urgency.FINAL)
+    glossary = Glossary({"machine learning": {"pt": "aprendizado"}, "eBay": {"pt": "eBay"}})
+    assert await chain_of("Machine learning is fun.", glossary=glossary) == "Aprendizado is fun."
+    assert await chain_of("machine learning is fun", glossary=glossary) == "aprendizado is fun"
+    assert await chain_of("EBay is fun.", glossary=glossary) == "eBay is fun."
+    assert await chain_of("example.org is fun.", glossary=glossary) == "example.org is fun."
+
+
+async def test_nothing_is_done_to_a_text_that_stays_in_its_language(chain: Chain) -> None:
+    """Not even its terms are replaced."""
+    glossary = Glossary({"world": {"en": "earth", "*": "earth"}})
+    text = "Hello  world, 7 p.m."
+    answer = await chain.translate(text, (), target="en", glossary=glossary, urgency=Urgency.FINAL)
+    assert answer == text
+
+
+async def test_an_engine_that_takes_context_gets_the_sentence_before(
+    chain: Chain, model: "FakeTranslator", rules: "FakeTranslator"
+) -> None:
+    """At the first step, for there the sentence before is in the engine's language."""
+    model.capabilities = rules.capabilities = Capabilities(takes_context=True)
+    ask = functools.partial(chain.translate, route=TO_ES, target="es", glossary=PLAIN, urgency=Urgency.FINAL)
+    await ask("She sat down. It broke.", context="There was a chair. Old.")
+    assert sorted(model.contexts) == ["Old.", "She sat down."]
+    assert set(rules.contexts) == {""}
+    await ask("It broke.", context="She sat down.")
+    await ask("It broke.")
+    assert model.contexts[2:] == [""]
+
+
+async def test_an_engine_that_takes_no_context_gets_none(chain: Chain, model: "FakeTranslator") -> None:
+    """So its answers are shared whatever was said before."""
+    for context in ("", "One.", "Two."):
+        await chain.translate(
+            "It broke.", TO_PT, target="pt", glossary=PLAIN, urgency=Urgency.FINAL, context=context
+        )
+    assert model.contexts == [""]

@@ -36,6 +36,7 @@ class Desk:
         self.gate = asyncio.Event()
         self.gate.set()
         self.translated: list[tuple[str, Urgency]] = []
+        self.contexts: list[str] = []
         self.fail_text = ""
         self.voice_fails = False
         self.encoded = 0
@@ -61,6 +62,7 @@ class Desk:
         context: str = "",
     ) -> str:
         self.translated.append((text, urgency))
+        self.contexts.append(context)
         await self.gate.wait()
         if text == self.fail_text:
             raise EngineDied("fake")
@@ -277,3 +279,20 @@ async def test_the_lane_ends_with_its_stream() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_the_sentence_before_is_context() -> None:
+    """Of the next ones, partial and final; not of a correction of an old one."""
+    desk = Desk()
+    lane = _lane(desk, [])
+    running = asyncio.create_task(lane.run())
+    await lane.submit(_segment(1, "a"), ES)
+    await lane.submit(_segment(2, "b", final=False), ES)
+    while len(desk.contexts) < 2:  # noqa: ASYNC110 - a turn of the loop, lest the final overtake the partial
+        await asyncio.sleep(0)
+    await lane.submit(_segment(2, "b", revision=2), ES)
+    await lane.submit(_segment(1, "edited", revision=2), ES)
+    await lane.submit(_segment(3, "c"), ES)
+    await lane.close()
+    await running
+    assert desk.contexts == ["", "a", "a", "", "b"]
