@@ -43,10 +43,11 @@ def fail(line: str) -> NoReturn:
 
 
 def describe(error: BaseException) -> str:
-    """One line: the code where there is one, what happened, and when to try again if a server said so."""
+    """One line: the code where there is one, what happened, and what a server said of when to try again or
+    of what there is instead.
+    """
     if isinstance(error, BabelcastError):
-        wait = error.details.get("retryAfter") if isinstance(error, RemoteError) else None
-        hint = f" Try again in {wait} s." if isinstance(wait, int | float) else ""
+        hint = _hint(error) if isinstance(error, RemoteError) else ""
         return _one_line(f"{error.code}: {error.message}{hint}")
     if isinstance(error, OSError) and error.strerror:
         return _one_line(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
@@ -58,6 +59,13 @@ def first(group: BaseException) -> BaseException:
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
+
+
+def _hint(error: RemoteError) -> str:
+    wait, available = error.details.get("retryAfter"), error.details.get("available")
+    if isinstance(wait, int | float):
+        return f" Try again in {wait} s."
+    return f" There is: {', '.join(map(str, available))}." if isinstance(available, list | tuple) else ""
 
 
 def _one_line(text: str) -> str:

@@ -58,7 +58,10 @@ class TranslationConfig:
         "whether sentences are translated while they are still spoken: `auto` if no engine on their way is "
         "paid by the character, for that multiplies what a talk costs",
     )
-    models_dir: str = setting("", "folder with further models, such as MODELS_DIR/en-de; empty for none")
+    models_dir: str = setting(
+        "",
+        "folder with further models, such as MODELS_DIR/en-de; empty for none (`babelcast serve`: DATA_DIR/models)",
+    )
     apertium_modes_dir: str = setting("/usr/share/apertium/modes", "folder of Apertium's mode files")
     translation_cache_max_entries: Annotated[int, Meta(ge=1)] = setting(
         10_000, "translated sentences kept in memory, per step; each has room for 2,000 bytes on average"

@@ -212,6 +212,7 @@ async def test_change_language(stage: Stage) -> None:
     assert stage.translation.asked("es") == []
     refused = await listener.refused(action="changeLanguage", targetLanguage="de")
     assert refused["code"] == "UNSUPPORTED_LANGUAGE"
+    assert refused["details"]["available"] == ["en", "es", "fr", "pt"]
     same = await listener.ask("languageChanged", action="changeLanguage", targetLanguage="pt")
     assert same["lastSequenceNumber"] == 1
     talk.hearing.final(2, "Once.")

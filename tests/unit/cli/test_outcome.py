@@ -48,6 +48,10 @@ def test_the_work_s_own_code_is_the_exit_code() -> None:
             RemoteError(ErrorCode.SERVICE_UNAVAILABLE, "Full.", {"retryAfter": 5}),
             "SERVICE_UNAVAILABLE: Full. Try again in 5 s.",
         ),
+        (
+            RemoteError(ErrorCode.UNSUPPORTED_LANGUAGE, "No de.", {"available": ["ca", "en"]}),
+            "UNSUPPORTED_LANGUAGE: No de. There is: ca, en.",
+        ),
         (OSError("odd"), "odd"),
     ],
 )
