@@ -60,7 +60,8 @@ class TranslationConfig:
     )
     models_dir: str = setting(
         "",
-        "folder with further models, such as MODELS_DIR/en-de; empty for none (`babelcast serve`: DATA_DIR/models)",
+        "folder with further models, such as MODELS_DIR/en-de; empty for none, or with `babelcast serve` for "
+        "DATA_DIR/models",
     )
     apertium_modes_dir: str = setting("/usr/share/apertium/modes", "folder of Apertium's mode files")
     translation_cache_max_entries: Annotated[int, Meta(ge=1)] = setting(
