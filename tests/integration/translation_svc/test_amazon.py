@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def config(aws: "AwsLocal") -> TranslationConfig:
-    """Amazon for both, patient."""
+def config(aws: "AwsLocal", request: pytest.FixtureRequest) -> TranslationConfig:
+    """Amazon for both, patient; a parameter says whether partial segments are translated."""
     return TranslationConfig(
         translation_bind="127.0.0.1:0",
         drain_seconds=5,
         translation_engine="amazon",
+        translation_partials=getattr(request, "param", "auto"),
         voice_engine="polly",
         translation_call_timeout_seconds=20,
         translation_segment_timeout_seconds=60,
@@ -68,6 +69,18 @@ async def test_a_sentence_is_translated_and_spoken(owner: "Owner", aws: "AwsLoca
     spoken = told[pb.COMPONENT_SPEECH, "polly-standard", "es"]
     assert spoken.characters == len(texts["es"])
     assert spoken.cost_usd == pytest.approx(4e-6 * len(texts["es"]))
+
+
+@pytest.mark.parametrize(("config", "count"), [("auto", 1), ("never", 1), ("always", 2)], indirect=["config"])
+async def test_partial_segments_cost_nothing_unless_asked_for(owner: "Owner", count: int) -> None:
+    """Every character has its price, so that none is translated before its sentence is final."""
+    await owner.open()
+    await owner.segment(1, "The quokka", "es", final=False)
+    if count > 1:
+        assert not (await owner.read()).translation.is_final
+    await owner.segment(1, "The quokka sleeps.", "es")
+    answers = await owner.end()
+    assert [answer.translation.text for answer in answers] == ["Es: The quokka sleeps."]
 
 
 async def test_a_failing_language_leaves_the_others(owner: "Owner", aws: "AwsLocal") -> None:

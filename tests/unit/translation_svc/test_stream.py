@@ -157,6 +157,21 @@ async def test_a_cut_stream_drops_what_is_open(
     await interpreter.aclose()
 
 
+async def test_partial_segments_can_be_left_out_for_a_language(interpreter: EngineInterpreter) -> None:
+    """The other languages get theirs."""
+    answers: Channel[Answer] = Channel(100)
+    settings = StreamSettings(
+        source="en",
+        glossary=Glossary(),
+        segment_timeout_s=10,
+        translates_partials=lambda target: target == "pt",
+    )
+    stream = Stream(settings, interpreter=interpreter, emit=answers.send, draining=asyncio.Event())
+    partial = Segment(1, 1, "Hello.", is_final=False, targets=(Target("pt"), Target("es")))
+    got = await _collect(stream, _from(partial), answers)
+    assert [(answer.language, type(answer)) for answer in got] == [("pt", Translation)]
+
+
 async def test_draining_finishes_what_was_taken_and_then_says_so(interpreter: EngineInterpreter) -> None:
     """The owner repeats the rest elsewhere."""
     answers: Channel[Answer] = Channel(100)
