@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.quality import lag, transcription
+from bench.quality import lag, transcription, translation, voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Subject:
 SUBJECTS: Mapping[str, Subject] = {
     "lag": Subject(lag.__doc__ or "", lag.add_arguments, lag.run),
     "transcription": Subject(transcription.__doc__ or "", transcription.add_arguments, transcription.run),
+    "translation": Subject(translation.__doc__ or "", translation.add_arguments, translation.run),
+    "voice": Subject(voice.__doc__ or "", voice.add_arguments, voice.run),
 }
 
 
