@@ -16,7 +16,7 @@ from translation_svc.routes import Step
 
 BYTES_PER_ENTRY: Final = 2_000
 """Room for an average entry, so that long texts cannot make the cache large: with 10,000 entries it takes at
-most 20 MB, where sentences of talk take 4."""
+most 20 MB, where sentences of talk take 2 to 4."""
 
 
 class Keep(Enum):

@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
+from babelcast import telemetry
 from translation_svc.cache import (
     BYTES_PER_ENTRY,
     Cache,
@@ -182,6 +185,39 @@ async def test_long_texts_do_not_make_it_large() -> None:
 
     assert len(await cache.get("huge", make_huge)) == BYTES_PER_ENTRY * 11
     assert (len(cache), cache.bytes) == (0, 0)
+
+
+async def test_metrics_tell_the_hit_rate_the_size_and_what_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lookups by outcome, evictions by cause, entries and bytes; nothing of what was said."""
+    reader = InMemoryMetricReader()
+    meter = MeterProvider([reader]).get_meter("test")
+    monkeypatch.setattr(telemetry, "CACHE_LOOKUPS", meter.create_counter("lookups"))
+    monkeypatch.setattr(telemetry, "CACHE_EVICTIONS", meter.create_counter("evictions"))
+    monkeypatch.setattr(telemetry, "CACHE_ENTRIES", meter.create_gauge("entries"))
+    monkeypatch.setattr(telemetry, "CACHE_BYTES", meter.create_gauge("bytes"))
+    cache = Cache(capacity=2, ttl_s=60)
+    source = Source()
+    await asyncio.gather(*(cache.get("a", source.make("a")) for _ in range(3)))
+    for key in "aabc":
+        await cache.get(key, source.make(key))
+    data = reader.get_metrics_data()
+    assert data is not None
+    found = {
+        (metric.name, *(point.attributes or {}).values()): point.value
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+        if isinstance(point, NumberDataPoint)
+    }
+    assert found == {
+        ("lookups", "miss"): 3,
+        ("lookups", "flight"): 2,
+        ("lookups", "memory"): 2,
+        ("evictions", "capacity"): 1,
+        ("entries",): 2,
+        ("bytes",): cache.bytes,
+    }
 
 
 TO_PT = Step("bergamot", Pair("en", "pt"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from translation_svc.translators import model_loader
+from translation_svc.translators import model_loader, model_store
 from translation_svc.translators.base import Pair
 from translation_svc.translators.model_checks import Verdict, claimed, verify
 from translation_svc.translators.model_loader import REGISTRY, Outcome
@@ -277,6 +277,27 @@ async def test_a_loader_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(ModelError, match="ended unexpectedly"):
         await ModelStore(tmp_path / "models").add(EN_DE)
+
+
+async def test_a_loader_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command does not wait for ever, and leaves no process."""
+    told = tmp_path / "pid"
+    os.mkfifo(told)
+    hanging = tmp_path / "python"
+    hanging.write_text(f"#!/bin/sh\necho $$ > {told}\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    adding = asyncio.create_task(ModelStore(tmp_path / "models").add(EN_DE))
+    pid = int(await asyncio.to_thread(told.read_text))
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    monkeypatch.setattr(model_store, "FETCH_TIMEOUT_S", 0.01)
+    with pytest.raises(ModelError, match="not fetched within"):
+        await ModelStore(tmp_path / "models").add(EN_DE)
+    assert _left(tmp_path / "models") == []
 
 
 def test_removing(tmp_path: Path) -> None:
