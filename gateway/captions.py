@@ -16,7 +16,7 @@ further word may change what went before it. Three rules keep captions calm (aft
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HELD_BACK = 1
+HELD_BACK = 2
 PERSISTENT = 2
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.quality import lag, transcription, translation, voice
+from bench.quality import captions, lag, transcription, translation, voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Subject:
 
 
 SUBJECTS: Mapping[str, Subject] = {
+    "captions": Subject(captions.__doc__ or "", captions.add_arguments, captions.run),
     "lag": Subject(lag.__doc__ or "", lag.add_arguments, lag.run),
     "transcription": Subject(transcription.__doc__ or "", transcription.add_arguments, transcription.run),
     "translation": Subject(translation.__doc__ or "", translation.add_arguments, translation.run),
