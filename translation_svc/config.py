@@ -25,7 +25,7 @@ class TranslationConfig:
         "espeak", "who speaks: `espeak` on this machine, or Amazon `polly`"
     )
     espeak_processes: Annotated[int, Meta(ge=1, le=16)] = setting(
-        2, "processes of espeak-ng; one that hangs then holds up only what waits for it"
+        2, "processes of espeak-ng; one that hangs then costs only the sentence that met it"
     )
     espeak_voices: str = setting(
         "", "voices of espeak-ng to use, such as `es=es+m3,pt=pt+f2`; empty for the usual ones"

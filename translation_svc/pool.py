@@ -1,21 +1,22 @@
-"""A few processes of one kind: a request goes to the one with the least to do."""
+"""A few processes of one kind, with one queue."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from translation_svc.turns import Urgency
+from translation_svc.turns import Turns, Urgency
 from translation_svc.worker import WorkerProcess
 
 
 class WorkerPool:
-    """Spreads calls over workers.
+    """Spreads calls over workers; a call waits until one of them has nothing to do.
 
-    The first one with nothing to do is taken, so that the others are started only when there is work for
-    them. One that hangs keeps the calls that wait for it already; those that come go to the others.
+    The first such one is taken, so that the others are started only when there is work for them. One that
+    hangs costs the call that met it; all others are answered by the rest.
     """
 
     def __init__(self, make: Callable[[], WorkerProcess], *, size: int) -> None:
         self.workers: Sequence[WorkerProcess] = tuple(make() for _ in range(size))
+        self._turns = Turns(size)
 
     async def warm(self) -> None:
         """Start all of them. Raises: EngineFailure."""
@@ -23,8 +24,9 @@ class WorkerPool:
 
     async def call(self, payload: bytes, *, urgency: Urgency = Urgency.FINAL) -> bytes:
         """One request, one answer. Raises: EngineFailure."""
-        worker = min(self.workers, key=lambda worker: worker.load)
-        return await worker.call(payload, urgency=urgency)
+        async with self._turns.turn(urgency):
+            worker = min(self.workers, key=lambda worker: worker.load)
+            return await worker.call(payload, urgency=urgency)
 
     async def aclose(self) -> None:
         """End all processes; idempotent."""

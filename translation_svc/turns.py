@@ -1,4 +1,4 @@
-"""Whose turn it is at an engine that does one thing at a time."""
+"""Whose turn it is at an engine that does one thing at a time, or a few."""
 
 import asyncio
 from collections import deque
@@ -15,20 +15,22 @@ class Urgency(Enum):
 
 
 class Turns:
-    """A lock with two queues.
+    """A semaphore with two queues.
 
     Every lane of every stream waits with at most one sentence at a time, so first come first served is also
     fair between sessions. The queues are bounded by the number of lanes.
     """
 
-    def __init__(self) -> None:
-        self._taken = False
+    def __init__(self, places: int = 1) -> None:
+        """`places` is how many may hold the engine at once."""
+        self._free = places
+        self._held = 0
         self._waiting: dict[Urgency, deque[asyncio.Future[None]]] = {kind: deque() for kind in Urgency}
 
     @property
     def load(self) -> int:
         """How many hold the engine or wait for it."""
-        return self._taken + sum(map(len, self._waiting.values()))
+        return self._held + sum(map(len, self._waiting.values()))
 
     @asynccontextmanager
     async def turn(self, urgency: Urgency) -> AsyncIterator[None]:
@@ -40,8 +42,9 @@ class Turns:
             self._release()
 
     async def _acquire(self, urgency: Urgency) -> None:
-        if not self._taken:
-            self._taken = True
+        if self._free:
+            self._free -= 1
+            self._held += 1
             return
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[urgency].append(ticket)
@@ -62,4 +65,5 @@ class Turns:
                 if not ticket.done():
                     ticket.set_result(None)
                     return
-        self._taken = False
+        self._free += 1
+        self._held -= 1

@@ -60,3 +60,17 @@ async def test_a_turn_given_to_a_cancelled_waiter_goes_on() -> None:
     async with asyncio.timeout(1), turns.turn(Urgency.PARTIAL):
         log.append("free")
     assert log == ["stays", "free"]
+
+
+async def test_as_many_as_there_are_places_hold_it_at_once() -> None:
+    """The next one waits until one of them has left."""
+    turns = Turns(2)
+    log: list[str] = []
+    async with asyncio.TaskGroup() as group, turns.turn(Urgency.FINAL):
+        async with turns.turn(Urgency.PARTIAL):
+            group.create_task(_take(turns, "third", Urgency.FINAL, log))
+            await asyncio.sleep(0)
+            assert (log, turns.load) == ([], 3)
+        await asyncio.sleep(0)
+        assert log == ["third"]
+    assert turns.load == 0
