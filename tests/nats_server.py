@@ -5,10 +5,13 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import nats
 import pytest
+
+from babelcast.bus.nats import wire
 
 SCRIPT = Path(__file__).parents[1] / "deploy" / "dev" / "nats"
 PATIENCE_S = 30.0
@@ -78,6 +81,15 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def fresh_stream(nats_server: NatsServer) -> AsyncIterator[None]:
+    """Whatever a test publishes on the shared server is gone afterwards."""
+    yield
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().delete_stream(wire.STREAM)
+    await client.close()
 
 
 @pytest.fixture

@@ -81,6 +81,11 @@ class NatsBus:
         """Whether the servers are in reach, or were a moment ago."""
         return self._link.available
 
+    @property
+    def connected(self) -> bool:
+        """Whether a server is in reach, as far as is known."""
+        return self._link.connected
+
     async def claim(self, topic: Topic, *, epoch: int = 0) -> int:
         """Become the owner, by a message of its own in the topic."""
         return await self._outbox(topic).claim(epoch=epoch, patience_s=REQUEST_S)

@@ -17,7 +17,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from babelcast.bus.base import Topic
 from babelcast.bus.nats import wire
-from babelcast.bus.nats.link import Connection, Link, LinkLost
+from babelcast.bus.nats.link import Connection, Link, LinkLost, cancelled
 from babelcast.telemetry import BUS_REOPENED
 
 HEARTBEAT_S: Final = 5.0
@@ -68,8 +68,7 @@ class OrderedConsumer:
     async def aclose(self) -> None:
         """Stop following; idempotent."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancelled(self._task)
 
     async def _follow(self, connection: Connection, opened: "asyncio.Future[None]") -> None:
         while True:

@@ -29,6 +29,7 @@ PING_S: Final = 3
 PINGS_OUT: Final = 2
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 2.0
 UNAVAILABLE_AFTER_S: Final = 10.0
+CANCEL_AGAIN_S: Final = 0.2
 MIN_MAX_PAYLOAD: Final = 4 * 1024 * 1024
 NO_RESPONDERS: Final = "503"
 
@@ -200,8 +201,7 @@ class Link:
     async def aclose(self) -> None:
         """Disconnect; idempotent."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await cancelled(self._task)
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.end()
@@ -275,6 +275,13 @@ class Link:
             await client.close()
             raise
         return connection
+
+
+async def cancelled(task: "asyncio.Task[None]") -> None:
+    """Cancel a task until it has ended: the client swallows a cancellation here and there."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN_S)
 
 
 class _TlsClient(Client):

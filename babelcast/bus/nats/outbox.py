@@ -16,7 +16,7 @@ import nats.errors
 
 from babelcast.bus.base import NotOwner, Topic
 from babelcast.bus.nats import stream, wire
-from babelcast.bus.nats.link import Connection, Link, LinkLost, Refused
+from babelcast.bus.nats.link import Connection, Link, LinkLost, Refused, cancelled
 from babelcast.bus.ring import MAX_KEPT
 from babelcast.errors import ServiceUnavailable
 from babelcast.event.v1.event_pb2 import Broadcast
@@ -138,8 +138,7 @@ class Outbox:
 
     async def aclose(self) -> None:
         """Stop sending; what waits is lost."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await cancelled(self._task)
         for waiting in self._queue:
             waiting.stored.cancel()
         self._queue.clear()
