@@ -76,8 +76,9 @@ class TranslationConfig:
     translation_segment_timeout_seconds: Seconds = setting(
         10.0, "a segment that is not answered so long after its arrival fails, s"
     )
-    voice_lag_max_seconds: Annotated[float, Meta(ge=1)] = setting(
-        VOICE_LAG_S, "a voice that would begin later than so long after the end of its speech is left out, s"
+    voice_lag_max_seconds: Annotated[float, Meta(ge=0)] = setting(
+        VOICE_LAG_S,
+        "a voice that would begin later than so long after the end of its speech is left out, s; 0 for none",
     )
     translation_max_streams: Annotated[int, Meta(ge=1)] = setting(64, "streams served at once")
     drain_seconds: Seconds = setting(20, "Longest time to let sentences finish when stopping, s.")

@@ -79,7 +79,7 @@ class Governor:
     """One language's voice: what it has said and how it goes on."""
 
     bound_s: float
-    """A voice begins at most so long after the end of its speech."""
+    """A voice begins at most so long after the end of its speech; 0 for all of it at once and as it is."""
     free_s: float = float("-inf")
     """When a listener who plays everything back to back has heard all of it."""
     pace: float = 1.0
@@ -107,6 +107,8 @@ class Governor:
         """What to do with the texts that wait, oldest first, at least one. In a `hurry`, because no more will
         come, there is no rest.
         """
+        if not self.bound_s:
+            return Say(1, 1.0, None)
         start_s = max(self.free_s, now_s + self.synthesis_s)
         if start_s > self.latest_start_s(waiting[0]):
             return Skip()
@@ -132,7 +134,7 @@ class Governor:
 
     def in_time(self, text: Text, *, now_s: float) -> bool:
         """Whether a clip that is ready now begins early enough for the first of its texts."""
-        return max(self.free_s, now_s) <= self.latest_start_s(text)
+        return not self.bound_s or max(self.free_s, now_s) <= self.latest_start_s(text)
 
     def said(
         self, say: Say, *, characters: int, duration_s: float, took_s: float, now_s: float

@@ -56,7 +56,10 @@ def _there(pids: Iterable[int]) -> list[int]:
 async def test_killed_engines_are_replaced_and_no_segment_is_lost(
     owner: "Owner", app: TranslationApp
 ) -> None:
-    """The models, an Apertium pipeline, one of its stages and the voice die between and amid segments."""
+    """The models, an Apertium pipeline, one of its stages and the voice die between and amid segments.
+
+    Sentences are short, so that the voice has no reason to leave any out.
+    """
     await owner.open()
     await owner.segment(0, "This is the first sentence.", "pt", "es", speak=True)
     for _ in range(4):
@@ -72,21 +75,20 @@ async def test_killed_engines_are_replaced_and_no_segment_is_lost(
             pid = next(_descendants(pid))
         for _ in range(5):
             count += 1
-            await owner.segment(
-                count, f"Sentence number {count} is about the old library.", "pt", "es", speak=True
-            )
+            await owner.segment(count, f"It is number {count}.", "pt", "es", speak=target == "voice")
         os.kill(pid, signal.SIGKILL)
         keys = []
-        for _ in range(20):
+        while len(keys) < (20 if target == "voice" else 10):
             answer = await owner.read()
             kind = answer.WhichOneof("payload")
             assert kind in {"translation", "speech"}, answer
-            keys.append((getattr(answer, kind).language, kind, getattr(answer, kind).segment))
+            told = getattr(answer, kind)
+            numbers = [told.segment, *(told.merged if kind == "speech" else ())]
+            keys += [(told.language, kind, number) for number in numbers]
         for language in ("pt", "es"):
-            spoken = [(kind, number) for code, kind, number in keys if code == language]
-            assert spoken == [
-                (kind, number) for number in range(count - 4, count + 1) for kind in ("translation", "speech")
-            ]
+            for wanted in ("translation", "speech") if target == "voice" else ("translation",):
+                answered = [number for code, kind, number in keys if (code, kind) == (language, wanted)]
+                assert answered == list(range(count - 4, count + 1))
     assert await owner.end() == []
     assert app.bergamot.worker.starts == pipeline.starts - 1 == app.espeak.pool.workers[0].starts == 2
 

@@ -233,6 +233,14 @@ def test_what_a_voice_needs_is_learnt() -> None:
     assert silent.expected_s(Text(0, 0, 20)) == governor.expected_s(Text(0, 0, 20))
 
 
+def test_a_voice_without_a_bound_says_all_of_it_at_once() -> None:
+    """As it is, however late."""
+    free = Governor(0.0).resumed(now_s=0.0, unplayed_s=30.0)
+    late = [Text(-20.0, 0.0, 100), Text(-10.0, 0.0, 100)]
+    assert free.decide(late, now_s=0.0) == Say(1, 1.0, None)
+    assert free.in_time(late[0], now_s=0.0)
+
+
 def test_a_clock_that_jumped_is_not_believed() -> None:
     """An owner's hour of unplayed voice is a minute at most, and less than nothing is nothing."""
     governor = Governor(BOUND_S)
