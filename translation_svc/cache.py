@@ -48,7 +48,7 @@ class Eviction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """What a shelf had, and for how many seconds more it is good."""
+    """What a shelf has, and for how many seconds more it is good."""
 
     text: str
     left_s: float
@@ -61,8 +61,8 @@ class Shelf(Protocol):
         """What is kept under `key`; None also when that is not known in time."""
         ...
 
-    def put(self, key: str, text: str) -> None:
-        """Keep `text`, some time soon, if there is room."""
+    def put(self, key: str, shelved: Shelved) -> None:
+        """Keep a text as long as it is good, from some time soon, if there is room."""
         ...
 
 
@@ -81,6 +81,13 @@ def version_of(terms: Mapping[str, Mapping[str, str]]) -> str:
     """The version of a glossary: the same for the same terms and translations, in whatever order."""
     parts = [repr((term, language, text)) for term, into in terms.items() for language, text in into.items()]
     return hashlib.blake2b("".join(sorted(parts)).encode(errors="replace"), digest_size=8).hexdigest()
+
+
+@dataclass(slots=True)
+class _Entry:
+    until_s: float
+    text: str
+    is_shelved: bool
 
 
 class Cache:
@@ -108,7 +115,7 @@ class Cache:
         self._ttl_s = ttl_s
         self._shelf = shelf
         self._clock = clock
-        self._kept: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._kept: OrderedDict[str, _Entry] = OrderedDict()
         self._flights: dict[str, asyncio.Task[str]] = {}
 
     def __len__(self) -> int:
@@ -119,15 +126,18 @@ class Cache:
         kept = self._find(key)
         if kept is not None:
             self._count(Outcome.MEMORY)
-            return kept
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.create_task(self._fly(key, make, keep), name="cache flight")
-            flight.add_done_callback(_retrieve)
-            self._flights[key] = flight
         else:
-            self._count(Outcome.FLIGHT)
-        return await asyncio.shield(flight)
+            flight = self._flights.get(key)
+            if flight is None:
+                flight = asyncio.create_task(self._fly(key, make, keep), name="cache flight")
+                flight.add_done_callback(_retrieve)
+                self._flights[key] = flight
+            else:
+                self._count(Outcome.FLIGHT)
+            kept = await asyncio.shield(flight)
+        if keep is Keep.EVERYWHERE:
+            self._shelve(key)
+        return kept
 
     async def aclose(self) -> None:
         """End the flights."""
@@ -144,24 +154,32 @@ class Cache:
             text = await make() if shelved is None else shelved.text
         finally:
             del self._flights[key]
-        self._store(key, text, self._ttl_s if shelved is None else min(shelved.left_s, self._ttl_s))
-        if shelf is not None and shelved is None:
-            shelf.put(key, text)
+        left_s = self._ttl_s if shelved is None else min(shelved.left_s, self._ttl_s)
+        self._store(key, _Entry(self._clock() + left_s, text, is_shelved=shelved is not None))
+        if keep is Keep.EVERYWHERE:
+            self._shelve(key)  # even if nobody is left who asked
         return text
+
+    def _shelve(self, key: str) -> None:
+        """Give an entry to the shelf, once; it may have been made for this process alone."""
+        entry = self._kept.get(key)
+        if self._shelf is not None and entry is not None and not entry.is_shelved:
+            entry.is_shelved = True
+            self._shelf.put(key, Shelved(entry.text, entry.until_s - self._clock()))
 
     def _find(self, key: str) -> str | None:
         entry = self._kept.get(key)
         if entry is None:
             return None
-        if entry[0] <= self._clock():
+        if entry.until_s <= self._clock():
             self._drop(key, Eviction.EXPIRED)
             return None
         self._kept.move_to_end(key)
-        return entry[1]
+        return entry.text
 
-    def _store(self, key: str, text: str, left_s: float) -> None:
-        self._kept[key] = (self._clock() + left_s, text)
-        self.bytes += _weight(key, text)
+    def _store(self, key: str, entry: _Entry) -> None:
+        self._kept[key] = entry
+        self.bytes += _weight(key, entry.text)
         while len(self._kept) > self._capacity:
             self._drop(next(iter(self._kept)), Eviction.CAPACITY)
         while self.bytes > self._max_bytes:
@@ -169,8 +187,7 @@ class Cache:
         self._gauge()
 
     def _drop(self, key: str, why: Eviction) -> None:
-        _, text = self._kept.pop(key)
-        self.bytes -= _weight(key, text)
+        self.bytes -= _weight(key, self._kept.pop(key).text)
         self.evicted[why] += 1
         telemetry.CACHE_EVICTIONS.add(1, {telemetry.CAUSE: why.value})
         self._gauge()

@@ -70,7 +70,6 @@ class TableShelf:
         table: str,
         *,
         settings: AwsSettings,
-        ttl_s: float,
         edition: str = "",
         read_deadline_s: float = READ_DEADLINE_S,
         breaker: Breaker | None = None,
@@ -79,14 +78,13 @@ class TableShelf:
         """`edition` keeps apart what different versions of the program wrote."""
         self.dropped = 0
         self._table = table
-        self._ttl_s = ttl_s
         self._edition = edition
         self._read_deadline_s = read_deadline_s
         self._breaker = breaker or Breaker()
         self._wall_clock = wall_clock
         self._client: AwsClient[TableClient] = AwsClient("dynamodb", engine=_ENGINE, settings=settings)
         self._reads: set[asyncio.Task[_Answer]] = set()
-        self._waiting: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[tuple[str, Mapping[str, Value]]] = asyncio.Queue(MAX_WAITING)
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -111,12 +109,13 @@ class TableShelf:
             log.info("the cache's table answers again")
         return answer
 
-    def put(self, key: str, text: str) -> None:
+    def put(self, key: str, shelved: Shelved) -> None:
         """Write soon, or not at all."""
-        if len(text) > LONGEST_TEXT or self._waiting.full():
+        if len(shelved.text) > LONGEST_TEXT or self._waiting.full():
             self._drop(1)
         else:
-            self._waiting.put_nowait((key, text))
+            until = math.floor(self._wall_clock() + shelved.left_s)
+            self._waiting.put_nowait((key, {TEXT: {"S": shelved.text}, TTL: {"N": str(until)}}))
 
     async def flush(self) -> None:
         """Wait until everything that waits is written or dropped."""
@@ -178,14 +177,12 @@ class TableShelf:
                 for _ in range(taken):
                     self._waiting.task_done()
 
-    async def _write(self, batch: Mapping[str, str]) -> None:
+    async def _write(self, batch: Mapping[str, Mapping[str, Value]]) -> None:
         if self._breaker.rests:  # only reads try whether it works again: they tell soonest
             self._drop(len(batch))
             return
-        until = str(math.floor(self._wall_clock() + self._ttl_s))
         rows = [
-            {"PutRequest": {"Item": {KEY: {"S": self._row_key(key)}, TEXT: {"S": text}, TTL: {"N": until}}}}
-            for key, text in batch.items()
+            {"PutRequest": {"Item": {KEY: {"S": self._row_key(key)}, **rest}}} for key, rest in batch.items()
         ]
 
         async def ask(client: TableClient) -> _Written:

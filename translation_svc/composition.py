@@ -215,6 +215,5 @@ def _shelf(config: TranslationConfig) -> TableShelf | None:
             call_timeout_s=CALL_TIMEOUT_S,
             max_concurrency=config.aws_max_concurrency,
         ),
-        ttl_s=config.translation_cache_ttl_seconds,
         edition=of_program(),
     )

@@ -64,7 +64,6 @@ class Replicas:
         shelf = TableShelf(
             self.table,
             settings=settings,
-            ttl_s=3600,
             edition=edition,
             read_deadline_s=PATIENCE_S,
             wall_clock=self.clock,

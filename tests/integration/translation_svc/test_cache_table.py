@@ -12,11 +12,12 @@ import pytest
 from translation_svc import cache_table
 from translation_svc.aws import AwsSettings
 from translation_svc.breaker import Breaker
-from translation_svc.cache import Cache, Outcome
+from translation_svc.cache import Cache, Outcome, Shelved
 from translation_svc.cache_table import READ_DEADLINE_S, TableShelf
 
 SETTINGS = AwsSettings(region="eu-west-1", call_timeout_s=5)
 FOUND = {"Item": {"text": {"S": "kept"}, "ttl": {"N": "99999999999"}}}
+SHELVED = Shelved("x", 60.0)
 MUCH_S = 2.0
 """More than any answer may take here, on a busy machine."""
 
@@ -101,7 +102,7 @@ async def make_shelf(table: Table, clock: Clock) -> AsyncIterator[Callable[..., 
 
     def make(*, read_deadline_s: float = MUCH_S) -> TableShelf:
         shelf = TableShelf(
-            "T", settings=SETTINGS, ttl_s=60, read_deadline_s=read_deadline_s, breaker=Breaker(clock=clock)
+            "T", settings=SETTINGS, read_deadline_s=read_deadline_s, breaker=Breaker(clock=clock)
         )
         made.append(shelf)
         return shelf
@@ -191,8 +192,8 @@ async def test_writes_that_are_not_taken_are_dropped(
     shelf = make_shelf()
     shelf.start()
     table.answer = json.dumps({"UnprocessedItems": {"T": [{"PutRequest": {"Item": {}}}]}})
-    shelf.put("a", "x")
-    shelf.put("b", "x")
+    shelf.put("a", SHELVED)
+    shelf.put("b", SHELVED)
     await shelf.flush()
     assert (shelf.dropped, table.asked.count("BatchWriteItem")) == (1, 1)
 
@@ -206,7 +207,7 @@ async def test_more_than_can_wait_is_dropped(
     shelf = make_shelf()
     shelf.start()
     for number in range(cache_table.MAX_WAITING + 10):
-        shelf.put(str(number), "x")
+        shelf.put(str(number), SHELVED)
     assert shelf.dropped == 10
     began = time.monotonic()
     await shelf.aclose()

@@ -121,14 +121,16 @@ class DictShelf:
         self.kept = kept
         self.asked: list[str] = []
         self.given: list[tuple[str, str]] = []
+        self.left_s: list[float] = []
 
     async def get(self, key: str) -> Shelved | None:
         self.asked.append(key)
         await asyncio.sleep(0)
         return self.kept.get(key)
 
-    def put(self, key: str, text: str) -> None:
-        self.given.append((key, text))
+    def put(self, key: str, shelved: Shelved) -> None:
+        self.given.append((key, shelved.text))
+        self.left_s.append(shelved.left_s)
 
 
 async def test_what_the_shelf_has_is_not_made() -> None:
@@ -166,6 +168,35 @@ async def test_what_is_kept_here_alone_does_not_reach_the_shelf() -> None:
     cache = Cache(capacity=10, ttl_s=60, shelf=shelf)
     assert await cache.get("a", Source().make("a"), keep=Keep.HERE) == "A"
     assert (shelf.asked, shelf.given) == ([], [])
+
+
+async def test_what_was_kept_here_is_shelved_when_somebody_wants_it_kept() -> None:
+    """The last words of a sentence may have been translated before it was final: once, and to the shelf."""
+    shelf = DictShelf()
+    now = 0.0
+    cache = Cache(capacity=10, ttl_s=60, shelf=shelf, clock=lambda: now)
+    source = Source()
+    await cache.get("a", source.make("a"), keep=Keep.HERE)
+    now = 10.0
+    for _ in range(3):
+        await cache.get("a", source.make("a"))
+    both = (cache.get("b", source.make("b"), keep=Keep.HERE), cache.get("b", source.make("b")))
+    await asyncio.gather(*both)
+    assert source.asked == ["a", "b"]
+    assert shelf.given == [("a", "A"), ("b", "B")]
+    assert shelf.left_s == [50, 60]
+
+
+async def test_what_was_cut_off_is_shelved_all_the_same() -> None:
+    """The flight itself gives its outcome to the shelf."""
+    shelf = DictShelf()
+    cache = Cache(capacity=10, ttl_s=60, shelf=shelf)
+    asking = asyncio.create_task(cache.get("a", Source().make("a")))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert await cache.get("a", Source().make("a")) == "A"
+    assert shelf.given == [("a", "A")]
 
 
 async def test_long_texts_do_not_make_it_large() -> None:
