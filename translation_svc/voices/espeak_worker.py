@@ -13,7 +13,7 @@ from translation_svc.worker_loop import run
 VOICES: Mapping[str, Sequence[str]] = {
     "ca": ("ca+f2", "ca+m3"),
     "de": ("de+f3", "de+m3"),
-    "en": ("en-us+f2", "en-us+m3", "en-gb+f2", "en-gb+m3"),
+    "en": ("en-us+f2", "en-us+m3", "en+f2", "en+m3"),
     "es": ("es+f2", "es+m3", "es-419+f2", "es-419+m3"),
     "fr": ("fr+f2", "fr+m3"),
     "gl": ("es+f2", "es+m3"),  # espeak-ng has no Galician; Spanish has its sounds, see below

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from translation_svc.loudness import (
     TARGET_LUFS,
     Samples,
+    faded,
+    finished,
     from_pcm,
     integrated_loudness,
     level,
@@ -73,3 +75,45 @@ def test_pcm_at_another_rate_keeps_its_length_and_level() -> None:
     assert len(pcm) == 32_000
     assert np.abs(from_pcm(pcm)).max() == pytest.approx(0.5, abs=0.02)
     assert to_pcm(np.zeros(0), from_hz=RATE, to_hz=16_000) == b""
+
+
+@given(st.integers(0, 2_000))
+def test_a_clip_begins_and_ends_in_silence(length: int) -> None:
+    """Of any length, and the middle of a longer one stays as it is."""
+    shaped = faded(np.ones(length), RATE)
+    assert len(shaped) == length
+    if length > 3:
+        assert shaped[0] == shaped[-1] == 0
+    if length > RATE * 0.05:
+        assert (shaped[RATE // 200 : length - RATE // 40] == 1).all()
+
+
+def test_what_listeners_get_is_trimmed_levelled_and_faded() -> None:
+    """In one step; silence gives nothing."""
+    clip = np.concatenate([_tone(1, amplitude=0.05), np.zeros(RATE)])
+    sound = from_pcm(finished(clip, from_hz=RATE, to_hz=16_000, gain_db=-3))
+    assert len(sound) / 16_000 == pytest.approx(1.06, abs=0.01)
+    assert integrated_loudness(sound, 16_000) == pytest.approx(TARGET_LUFS - 3, abs=0.5)
+    assert np.abs(sound[[0, -1]]).max() < 0.001
+    assert finished(np.zeros(RATE), from_hz=RATE, to_hz=16_000, gain_db=0) == b""
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([(20, -23.0)], -26.0),
+        ([(10, -36.0), (60, -23.0), (10, -36.0)], -26.0),
+        ([(10, -72.0), (10, -36.0), (60, -23.0), (10, -36.0), (10, -72.0)], -26.0),
+        ([(20, -26.0), (20.1, -20.0), (20, -26.0)], -26.0),
+    ],
+)
+def test_the_meter_passes_the_broadcasters_own_test_signals(
+    parts: list[tuple[float, float]], expected: float
+) -> None:
+    """EBU Tech 3341, minimum requirements 1 and 3 to 5: tones of 1 kHz, here in one channel instead of two,
+    which is 3 dB less.
+    """
+    signal = np.concatenate(
+        [_tone(s, amplitude=10 ** (dbfs / 20), hz=1_000, rate=48_000) for s, dbfs in parts]
+    )
+    assert integrated_loudness(signal, 48_000) == pytest.approx(expected, abs=0.1)
