@@ -77,7 +77,7 @@ async def test_killed_engines_are_replaced_and_no_segment_is_lost(
             count += 1
             await owner.segment(count, f"It is number {count}.", "pt", "es", speak=target == "voice")
         os.kill(pid, signal.SIGKILL)
-        keys = []
+        keys: list[tuple[str, str, int]] = []
         while len(keys) < (20 if target == "voice" else 10):
             answer = await owner.read()
             kind = answer.WhichOneof("payload")
