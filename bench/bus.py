@@ -1,6 +1,7 @@
 """`python -m bench.bus`: what a message costs between gateways, in process and over NATS, by turns.
 
-A hop is the time from `publish` to the subscriber that has it, of the same gateway or of another one. CPU is of this process, publisher and subscriber together, and of the server.
+A hop is the time from `publish` to the subscriber that has it, of the same gateway or of another one. CPU is
+of this process, publisher and subscriber together, and of the server.
 """
 
 import argparse

@@ -66,7 +66,7 @@ class Publisher:
         """Speak to a language's listeners; gives it the next number."""
         last = self._sequences.get(language)
         if last is None:
-            last = await self._bus.last_sequence(self.topic(language))
+            last = await self._bus.claim(self.topic(language))  # nobody before us adds to it now
         spoken.sequence = last + 1
         await self._publish(language, event.Broadcast(audio=spoken))
         self._sequences[language] = spoken.sequence  # one that was not published leaves no gap

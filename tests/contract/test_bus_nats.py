@@ -10,12 +10,14 @@ from pathlib import Path
 
 import nats
 import pytest
+from nats.aio.msg import Msg
 
 from babelcast.bus.base import NotOwner, Subscription, Topic
 from babelcast.bus.config import BusConfig
-from babelcast.bus.nats import wire
+from babelcast.bus.nats import consumer, wire
 from babelcast.bus.nats.bus import NatsBus
-from babelcast.bus.nats.link import UNAVAILABLE_AFTER_S
+from babelcast.bus.nats.consumer import OrderedConsumer
+from babelcast.bus.nats.link import UNAVAILABLE_AFTER_S, Connection
 from babelcast.errors import MessageTooLarge, ServiceUnavailable
 from babelcast.event.v1.event_pb2 import Broadcast
 from tests.nats_server import NatsServer
@@ -263,6 +265,73 @@ class TestOutages:
                 return bus.available
 
             await eventually(back)
+
+
+class TestFollowing:
+    """A consumer that breaks is replaced, and the topic goes on where it was."""
+
+    @pytest.fixture
+    def brisk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Heartbeats that a test can wait for."""
+        monkeypatch.setattr(consumer, "HEARTBEAT_S", 0.2)
+        monkeypatch.setattr(consumer, "SILENCE_S", 0.5)
+
+    @pytest.mark.parametrize("lost", [3, 6])
+    async def test_a_gap_is_filled(
+        self,
+        nats_server: NatsServer,
+        fresh_stream: None,
+        brisk: None,
+        monkeypatch: pytest.MonkeyPatch,
+        lost: int,
+    ) -> None:
+        """A lost message is noticed by the next one, or by a heartbeat when it is the last."""
+        receive = OrderedConsumer._receive
+        dropped: list[int] = []
+
+        async def lossy(self: OrderedConsumer, connection: Connection, message: Msg) -> None:
+            if message.data and not dropped and Broadcast.FromString(message.data).audio.sequence == lost:
+                dropped.append(lost)
+                return
+            await receive(self, connection, message)
+
+        monkeypatch.setattr(OrderedConsumer, "_receive", lossy)
+        async with on(nats_server.url) as bus:
+            subscription = await bus.subscribe(TOPIC)
+            for sequence in range(1, 7):
+                await bus.publish(TOPIC, voice(sequence))
+            heard = await take(subscription, 6)
+            assert [broadcast.audio.sequence for broadcast in heard] == list(range(1, 7))
+            assert dropped == [lost]
+
+    async def test_a_consumer_that_falls_silent_is_replaced(
+        self, nats_server: NatsServer, fresh_stream: None, brisk: None
+    ) -> None:
+        """A server that forgets a consumer is noticed by the heartbeats that stay away."""
+        async with on(nats_server.url) as bus:
+            subscription = await bus.subscribe(TOPIC)
+            await bus.publish(TOPIC, voice(1))
+            assert await take(subscription, 1) == [voice(1)]
+            client = await nats.connect(nats_server.url)
+            js = client.jetstream()
+            (only,) = await js.consumers_info(wire.STREAM)
+            await js.delete_consumer(wire.STREAM, only.name)
+            await client.close()
+            await bus.publish(TOPIC, voice(2))
+            assert await take(subscription, 1) == [voice(2)]
+
+    async def test_a_long_history_comes_whole(self, nats_server: NatsServer, fresh_stream: None) -> None:
+        """Megabytes come under flow control, and in order."""
+        async with on(nats_server.url) as speaking, on(nats_server.url) as late:
+            for sequence in range(1, 121):
+                spoken = voice(sequence)
+                spoken.audio.pcm = bytes(200_000)
+                await speaking.publish(TOPIC, spoken)
+            whole = await late.history(TOPIC, after_sequence=0)
+            assert [broadcast.audio.sequence for broadcast in whole] == list(range(1, 121))
+            await late.subscribe(TOPIC)
+            missed = await late.history(TOPIC, after_sequence=100)
+            assert [broadcast.audio.sequence for broadcast in missed] == list(range(101, 121))
 
 
 class TestOwners:
