@@ -5,7 +5,8 @@ further word may change what went before it. Three rules keep captions calm (aft
 "Re-translation versus Streaming for Simultaneous Translation", 2020):
 
 - a word is shown once two translations in a row agree on it and on all before it, and on HELD_BACK more words
-  behind it;
+  behind it; of the first translation, which is often the only one of a short sentence, all words but the last
+  UNCONFIRMED are shown at once;
 - a caption only grows, whatever else a translation says;
 - unless PERSISTENT translations in a row agree on something else: then it is corrected, for it would not grow
   any more until the final caption.
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 HELD_BACK = 2
+UNCONFIRMED = 3
 PERSISTENT = 2
 
 
@@ -40,7 +42,8 @@ class OpenCaption:
         if segment > self.segment:
             self.segment, self.shown, self.before, self.contradictions = segment, (), (), 0
         words = tuple(text.split())
-        agreed = words[: max(0, common_words(self.before, words) - HELD_BACK)]
+        sure = common_words(self.before, words) - HELD_BACK if self.before else len(words) - UNCONFIRMED
+        agreed = words[: max(0, sure)]
         self.before = words
         return self._follow(agreed)
 

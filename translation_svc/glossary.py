@@ -21,7 +21,7 @@ from translation_svc.placeholders import Span
 ANY = "*"
 """In place of a target language: all for which there is nothing else."""
 
-_APOSTROPHES = str.maketrans("’‘ʼ", "'''")
+_ALIKE = str.maketrans("’‘ʼς", "'''σ")
 _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
 
 
@@ -42,8 +42,9 @@ class Glossary:
             return self if self.terms else base
         merged: dict[str, tuple[str, dict[str, str]]] = {}
         for term, translations in (*base.terms.items(), *self.terms.items()):
-            _, before = merged.get(folded(term), ("", {}))
-            merged[folded(term)] = term, before | dict(translations)
+            key = folded(term)
+            _, before = merged.get(key, ("", {}))
+            merged[key] = term, before | dict(translations)
         return Glossary(dict(merged.values()))
 
     def spans(self, text: str, target: str) -> list[Span]:
@@ -109,14 +110,15 @@ class _Index:
 
 def folded(term: str) -> str:
     """What is the same for two spellings of one term."""
-    return _fold(unicodedata.normalize("NFC", term).strip())[0]
+    plain = " ".join(unicodedata.normalize("NFC", term).split())
+    return plain.lower() if plain.isascii() else _fold(plain)[0]
 
 
 def _fold(text: str) -> tuple[str, list[int]]:
     """`text` with small letters and single blanks, and where each of its signs stands in `text`."""
     signs: list[str] = []
     places: list[int] = []
-    for place, sign in enumerate(text.translate(_APOSTROPHES)):
+    for place, sign in enumerate(text.translate(_ALIKE)):
         lower = " " if sign.isspace() else sign.lower()
         if lower == " " and signs and signs[-1] == " ":
             continue

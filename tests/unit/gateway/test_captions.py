@@ -21,6 +21,12 @@ def test_words_are_shown_once_two_translations_agree() -> None:
     ]
 
 
+def test_of_the_first_translation_all_but_the_last_words_are_shown() -> None:
+    """Many a short sentence has no second one before it is final."""
+    assert _shown("Lo que su país puede hacer") == ["Lo que su"]
+    assert _shown("Lo que su") == [None]
+
+
 def test_what_is_shown_stays_when_one_translation_says_otherwise() -> None:
     """A single change of mind is not shown."""
     translations = (
@@ -30,7 +36,7 @@ def test_what_is_shown_stays_when_one_translation_says_otherwise() -> None:
         "la casa es de mi",
         "la casa es de mi",
     )
-    assert _shown(*translations) == [None, "la casa", None, None, "la casa es"]
+    assert _shown(*translations) == ["la", "la casa", None, None, "la casa es"]
 
 
 def test_a_lasting_change_of_mind_is_shown() -> None:
@@ -42,7 +48,7 @@ def test_a_lasting_change_of_mind_is_shown() -> None:
         "el sol es muy alto",
         "el sol es muy alto",
     )
-    assert _shown(*translations) == [None, "la casa", None, None, "el sol es"]
+    assert _shown(*translations) == ["la", "la casa", None, None, "el sol es"]
 
 
 def test_case_and_punctuation_are_no_change_of_mind() -> None:

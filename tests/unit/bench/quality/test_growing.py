@@ -46,7 +46,8 @@ def test_what_changes_its_mind_is_erased_and_late() -> None:
     counts = [count for _, count in updates(10, interval_s=0.5)]
     assert seen.flicker.normalised_erasure == sum(counts) / 10
     assert seen.seen_share == 0
-    calm = captions(TEN, beginnings, lambda text: OpenCaption().show(0, text), interval_s=0.5)
+    caption = OpenCaption()
+    calm = captions(TEN, beginnings, lambda text: caption.show(0, text), interval_s=0.5)
     assert calm.flicker.normalised_erasure == 0
 
 
