@@ -31,6 +31,10 @@ class Interpreter(Protocol):
         """Languages that `source` can be heard in, sorted; empty when it cannot be spoken here."""
         ...
 
+    def voices(self, language: str) -> list[str]:
+        """Names of the voices of a language, the usual one first; empty when it has none."""
+        ...
+
     def warm(self, source: str, target: str | None) -> None:
         """Begin to start what `target` needs; with None, what several targets need."""
         ...
@@ -88,6 +92,10 @@ class EngineInterpreter:
     def targets(self, source: str) -> list[str]:
         """Languages that `source` can be heard in."""
         return self.routes.targets(source)
+
+    def voices(self, language: str) -> list[str]:
+        """Names of the voices of a language."""
+        return self._voice.names(language)
 
     def warm(self, source: str, target: str | None) -> None:
         """Begin to start engines, each once."""

@@ -100,13 +100,16 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         request: pb.ListLanguagesRequest,  # noqa: ARG002
         context: grpc.aio.ServicerContext[pb.ListLanguagesRequest, pb.ListLanguagesResponse],  # noqa: ARG002
     ) -> pb.ListLanguagesResponse:
-        """All routes that are installed."""
+        """All routes that are installed, and who speaks."""
         interpreter = self._interpreter
+        targets = {source: interpreter.targets(source) for source in interpreter.sources()}
+        voices = {
+            language: interpreter.voices(language)
+            for language in sorted({*targets, *(target for each in targets.values() for target in each)})
+        }
         return pb.ListLanguagesResponse(
-            targets={
-                source: pb.TargetLanguages(languages=interpreter.targets(source))
-                for source in interpreter.sources()
-            }
+            targets={source: pb.TargetLanguages(languages=into) for source, into in targets.items()},
+            voices={language: pb.Voices(names=names) for language, names in voices.items() if names},
         )
 
     def _open_stream(self, config: pb.StreamConfig, answers: Channel[Answer], meter: Meter) -> Stream:

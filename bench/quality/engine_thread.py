@@ -69,6 +69,10 @@ class EngineThread:
         """What can be spoken."""
         return self._app.interpreter.sources()
 
+    def voices(self, language: str) -> list[str]:
+        """Names of its voices."""
+        return self._app.interpreter.voices(language)
+
     def targets(self, source: str) -> list[str]:
         """What it can be heard in."""
         return self._app.interpreter.targets(source)

@@ -38,6 +38,9 @@ class Desk:
     def sources(self) -> list[str]:
         return ["en"]
 
+    def voices(self, language: str) -> list[str]:
+        return ["voice"] if language == "es" else []
+
     def targets(self, source: str) -> list[str]:
         return ["es", "pt"] if source == "en" else []
 
@@ -224,11 +227,12 @@ async def test_draining_finishes_open_segments_and_refuses_streams(
 
 
 async def test_languages_are_listed(stub: "Stub") -> None:
-    """Source to targets."""
+    """Source to targets, and the voices of those that have one."""
     listed = await stub.ListLanguages(pb.ListLanguagesRequest())
     assert {source: list(targets.languages) for source, targets in listed.targets.items()} == {
         "en": ["es", "pt"]
     }
+    assert {language: list(voices.names) for language, voices in listed.voices.items()} == {"es": ["voice"]}
 
 
 async def test_with_no_engine_installed_the_service_lists_nothing_and_is_not_healthy(

@@ -44,6 +44,9 @@ class Desk:
     def sources(self) -> list[str]:
         return ["en"]
 
+    def voices(self, language: str) -> list[str]:
+        return []
+
     def targets(self, source: str) -> list[str]:
         return ["es"] if source == "en" else []
 
