@@ -249,6 +249,20 @@ class TestOutages:
             mortal_nats.start()
             assert await take(subscription, 1) == [voice(6)]
 
+    async def test_closing_waits_for_what_waits(self, mortal_nats: NatsServer) -> None:
+        """A gateway that stops during an outage publishes what it has if the server is back in time."""
+        bus = await NatsBus.open(BusConfig(bus_url=mortal_nats.url), retention_s=120, clock=time.monotonic)
+        await bus.publish(TOPIC, voice(1))
+        mortal_nats.kill()
+        await away(bus)
+        await bus.publish(TOPIC, voice(2))
+        closing = asyncio.create_task(bus.aclose())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        mortal_nats.start()
+        await closing
+        assert await stored(mortal_nats.url) == [1, 2]
+
     async def test_is_told_after_a_while(self, mortal_nats: NatsServer) -> None:
         """A bus is available through a short outage, not in a long one, and again when it is over."""
         clock = Clock()

@@ -24,7 +24,7 @@ OPEN_S: Final = 30.0
 KEEPS: Final = 6
 """How often, in a retention, it is seen to that topics without a word stay known."""
 ROOM_FOR_HEADERS: Final = 4096
-FLUSH_S: Final = 2.0
+FLUSH_S: Final = 10.0
 
 ResultT = TypeVar("ResultT")
 
@@ -142,13 +142,12 @@ class NatsBus:
                 await follower.aclose()
 
     async def aclose(self) -> None:
-        """Send what waits while that goes quickly, end every subscription, and disconnect."""
+        """Send what waits, for FLUSH_S at most, end every subscription, and disconnect."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
         outboxes, self._outboxes = list(self._outboxes.values()), {}
-        if self._link.connected:
-            await asyncio.gather(*(outbox.flushed(timeout_s=FLUSH_S) for outbox in outboxes))
+        await asyncio.gather(*(outbox.flushed(timeout_s=FLUSH_S) for outbox in outboxes))
         for outbox in outboxes:
             await outbox.aclose()
         followers, self._followers = list(self._followers.values()), {}

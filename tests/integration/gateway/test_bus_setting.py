@@ -1,4 +1,4 @@
-"""A gateway alone on the bus of its settings."""
+"""A gateway and its bus: the one of its settings, one that is away, one that is somebody else's."""
 
 import asyncio
 import urllib.error
@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from babelcast.bus.base import Topic
 from babelcast.bus.nats.bus import NatsBus
+from babelcast.errors import ServiceUnavailable
 from gateway.__main__ import start
+from tests.integration.gateway.stage import Stage
 from tests.nats_server import NatsServer
 
 PATIENCE_S = 20.0
@@ -46,3 +49,29 @@ async def test_is_ready_while_there_is_a_bus(
         await becomes(running.gateway.port, 200)
     finally:
         await running.aclose()
+
+
+async def test_an_owner_that_was_replaced_publishes_no_more(stage: Stage) -> None:
+    """When another gateway has claimed the topic, this one's speaker is sent away and nobody hears twice."""
+    talk = await stage.talk()
+    listener = await stage.listener(talk)
+    await stage.bus.claim(Topic(talk.session_id, "es"), epoch=1)
+    talk.hearing.final(0, "Too late.")
+    assert (await talk.speaker.closed())[0] == 1011
+    await listener.fence()
+    assert listener.all("translatedAudio") == []
+
+
+async def test_draining_does_not_wait_for_a_bus_that_is_away(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopping goes on without knowing what was published last."""
+    talk = await stage.talk()
+    listener = await stage.listener(talk)
+
+    async def away(topic: Topic) -> int:
+        raise ServiceUnavailable("The bus is out of reach.")
+
+    monkeypatch.setattr(stage.bus, "last_sequence", away)
+    await stage.gateway.aclose()
+    assert (await listener.closed())[0] == 1001
