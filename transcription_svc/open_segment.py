@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from transcription_svc.endpointing import Pause
+from transcription_svc.segment_policy import Due
 from transcription_svc.stabilizer import Caption, Stabilizer
 
 
@@ -39,11 +40,11 @@ class OpenSegment:
     start: int
     """First sample that is decoded."""
     speech_start: int
+    due: Due
     stabilizer: Stabilizer
     next_partial: int
     """Position at which the next partial result is due."""
     partials: int = 0
-    revision: int = 0
     closing: Sequence[str] | None = None
     """What was decoded of the pause that is going on."""
     closing_end: int = 0

@@ -1,6 +1,8 @@
-"""The times by which a live stream is decoded and becomes segments."""
+"""The times by which a live stream is decoded and becomes segments. Pure."""
 
 from dataclasses import dataclass
+
+from babelcast.pcm import SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +47,37 @@ class SegmentPolicy:
     """The same after any other word."""
     sure_logprob: float = -0.7
     """Mean log probability of a hypothesis below which it commits no words."""
+    firm_logprob: float = -0.5
+    """Mean log probability from which only the last word of a partial result is held back."""
+    held_back_firm: int = 1
+    """Words at the end of a partial result that are not shown while speech goes on, but never all of them."""
+    held_back_unsure: int = 2
+    """The same of a less probable hypothesis."""
     min_voiced_ms: int = 160
     """Voiced audio below which an utterance is a click, not speech."""
+
+    def held_back(self, average_logprob: float) -> int:
+        """How many words at the end of such a hypothesis are not shown while speech goes on."""
+        return self.held_back_firm if average_logprob >= self.firm_logprob else self.held_back_unsure
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Positions in the stream from which a segment may, or must, end without a closing pause."""
+
+    clause: int
+    """From here on a clause may end it."""
+    breath: int
+    """From here on any breath that is late enough ends it."""
+    end: int
+    """From here on it is cut even without a good place."""
+
+
+def due(policy: SegmentPolicy, speech_start: int, *, longest_s: float) -> Due:
+    """Those of a segment that starts at a position and may last so long."""
+    longest = longest_s * SAMPLE_RATE_HZ
+    return Due(
+        clause=speech_start + int(policy.cut_from * longest),
+        breath=speech_start + int(policy.breath_from * longest),
+        end=speech_start + int(longest) - policy.cut_margin_ms * SAMPLE_RATE_HZ // 1000,
+    )

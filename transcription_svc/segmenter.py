@@ -11,8 +11,10 @@ becomes one or more segments:
   hypotheses show; later at any breath;
 - at its longest short pause, else at a clause or a dip between words, before it gets too long.
 
-A segment's text never leaves words that were committed before. Each voiced sample belongs to one segment:
-where speech is cut, the next segment starts where the last one ends, or after the pause between them.
+What nothing credible is heard in is left out; what was shown of it without a promise is taken off the
+screen, and its number goes to the next segment. A segment's text never leaves words that were committed
+before. Each voiced sample belongs to one segment: where speech is cut, the next segment starts where the
+last one ends, or after the pause between them.
 """
 
 import dataclasses
@@ -21,11 +23,11 @@ from collections.abc import Sequence
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import Samples
 from transcription_svc.closing import enough_ms
-from transcription_svc.cutting import best_cut, cut_between, longest_pause
+from transcription_svc.cutting import best_cut, cut_between, longest_pause, quietest
 from transcription_svc.endpointing import Endpointer, Pause, Utterance
 from transcription_svc.engines.base import Hypothesis, SegmentResult, StreamOptions, Word
 from transcription_svc.open_segment import OpenSegment, Task, TaskKind
-from transcription_svc.segment_policy import SegmentPolicy
+from transcription_svc.segment_policy import SegmentPolicy, due
 from transcription_svc.sentences import clause_end, ends_clause, ends_text, sentence_end
 from transcription_svc.stabilizer import Caption, Stabilizer
 from transcription_svc.words import join, key
@@ -45,6 +47,7 @@ class Segmenter:
         self._number = options.first_segment
         self._ended = False
         self._new_sentence = True
+        self._revision = 0
         self.partial_ms: float = self._policy.partial_ms
         """Time between partial results; raised under load."""
 
@@ -105,7 +108,7 @@ class Segmenter:
             return Task(TaskKind.CLOSING, segment.start, self.position)
         if pause >= self._policy.hold_ms:
             return None
-        long = self.position >= self._cut_at(segment)
+        long = self.position >= segment.due.end
         cut = self._pause_to_cut(segment, utterance, long=long)
         if cut is not None:
             return Task(TaskKind.CUT, segment.start, (cut.start + cut.end) // 2, pause=cut)
@@ -135,10 +138,11 @@ class Segmenter:
                 segment.closing = None  # speech went on too soon: one more partial hypothesis
         segment.partials += 1
         segment.next_partial = task.end + int(self.partial_ms * _MS)
-        if task.end < self._cut_at(segment):
-            segment.next_partial = min(segment.next_partial, self._cut_at(segment))
+        if task.end < segment.due.end:
+            segment.next_partial = min(segment.next_partial, segment.due.end)
         if not words:
-            return []
+            over = task.kind is TaskKind.PARTIAL and task.end >= segment.due.end
+            return self._give_up(task, segment, samples) if over else []
         return self._update(task, segment, hypothesis, words, samples)
 
     def _update(
@@ -148,10 +152,10 @@ class Segmenter:
         before = [key(word) for word in stabilizer.words]
         sentence = sentence_end(stabilizer.merge(words), self._options.language)
         sure = hypothesis.average_logprob >= self._policy.sure_logprob
-        late = task.end >= self._cut_from(segment)
+        late = task.end >= segment.due.clause
         clause = clause_end(stabilizer.merge(words)) if late and not sentence else 0
         limit = self._committable(task, sentence) if sure else stabilizer.committed
-        caption = stabilizer.update(words, commit_at_most=limit)
+        stabilizer.update(words, commit_at_most=limit)
         repeated = before == [key(word) for word in stabilizer.words]
         cut = self._cut_after(task, hypothesis, samples, sentence=sentence, clause=clause, repeated=repeated)
         if (sentence and sentence != segment.sentence) or (clause and clause != segment.clause):
@@ -164,9 +168,12 @@ class Segmenter:
             segment.next_partial = task.end + self._policy.eager_partial_ms * _MS
         if not sentence and ends_text(words[-1]) and task.kind is TaskKind.CLOSING:
             segment.sentence = len(stabilizer.words)
+        # but in a pause the end of the audio is mostly in the middle of a word
+        in_pause = task.kind is TaskKind.CLOSING
+        stabilizer.held_back = 0 if in_pause else self._policy.held_back(hypothesis.average_logprob)
         if cut:
             return self._cut(task, hypothesis.words, cut, samples)
-        return self._partial(segment, caption)
+        return self._partial(segment, stabilizer.caption())
 
     @property
     def _opened(self) -> OpenSegment:
@@ -178,27 +185,6 @@ class Segmenter:
     def _voiced_end(self) -> int:
         utterance = self._endpointer.utterance
         return utterance.voiced_end if utterance is not None else 0
-
-    def _cut_at(self, segment: OpenSegment) -> int:
-        """Position from which a segment is cut even without a good place."""
-        longest = int(self._options.max_segment_s * SAMPLE_RATE_HZ)
-        return segment.speech_start + longest - self._policy.cut_margin_ms * _MS
-
-    def _cut_from(self, segment: OpenSegment) -> int:
-        """Position from which a clause may end a segment."""
-        return segment.speech_start + int(
-            self._policy.cut_from * self._options.max_segment_s * SAMPLE_RATE_HZ
-        )
-
-    def _is_late(self, segment: OpenSegment, task: Task, word: Word) -> bool:
-        """Whether a word ends late enough in its segment to end it."""
-        return task.start + int(word.end_s * SAMPLE_RATE_HZ) >= self._cut_from(segment)
-
-    def _breath_at(self, segment: OpenSegment) -> int:
-        """Position from which any breath that is late enough ends a segment."""
-        return segment.speech_start + int(
-            self._policy.breath_from * self._options.max_segment_s * SAMPLE_RATE_HZ
-        )
 
     def _committable(self, task: Task, sentence: int) -> int | None:
         """How many words may be committed now; None for no limit."""
@@ -219,19 +205,32 @@ class Segmenter:
             earliest = segment.speech_start + (self.position - segment.speech_start) // 3
             return longest_pause(utterance.pauses, earliest=earliest, refused=segment.refused_cuts)
         refused = segment.refused_cuts
-        if self.position < self._breath_at(segment):
+        if self.position < segment.due.breath:
             refused = refused | segment.weak_cuts
-        return longest_pause(utterance.pauses, earliest=self._cut_from(segment), refused=refused)
+        return longest_pause(utterance.pauses, earliest=segment.due.clause, refused=refused)
 
     def _cut_at_pause(self, segment: OpenSegment, words: Sequence[str], pause: Pause) -> list[SegmentResult]:
+        if not words and not segment.stabilizer.committed and self.position >= segment.due.end:
+            finals = self._finish(segment, [], end=pause.start, voiced=0)
+            self._open_after(pause)
+            return finals
         if len(words) <= segment.stabilizer.committed:
             segment.refused_cuts.add(pause.start)  # what is committed reaches beyond the pause
             return []
-        if self.position < self._breath_at(segment) and not ends_clause(words[-1]):
+        if self.position < segment.due.breath and not ends_clause(words[-1]):
             segment.weak_cuts.add(pause.start)
             return []
         finals = self._finish(segment, words, end=pause.start, voiced=pause.start - segment.speech_start)
         self._open_after(pause)
+        return finals
+
+    def _give_up(self, task: Task, segment: OpenSegment, samples: Samples) -> list[SegmentResult]:
+        """End a segment in which nothing credible is heard; without stable words its second half stays."""
+        nothing_stays = not segment.stabilizer.committed
+        earliest = len(samples) // 2 if nothing_stays else len(samples) - self._policy.cut_margin_ms * _MS
+        end, begin = self._endpointer.border(task.start + quietest(samples, earliest, len(samples)))
+        finals = self._finish(segment, [], end=end, voiced=end - segment.speech_start)
+        self._open(begin, begin)
         return finals
 
     def _without_echo(self, segment: OpenSegment, hypothesis: Hypothesis) -> Hypothesis:
@@ -254,6 +253,7 @@ class Segmenter:
         self._segment = OpenSegment(
             start=start,
             speech_start=speech_start,
+            due=due(self._policy, speech_start, longest_s=self._options.max_segment_s),
             stabilizer=Stabilizer(min_stability=self._options.min_stability),
             next_partial=speech_start + self._policy.first_partial_ms * _MS,
         )
@@ -276,27 +276,27 @@ class Segmenter:
         """Number of words of the hypothesis that become a segment now, 0 for none."""
         segment, stabilizer = self._opened, self._opened.stabilizer
         words = hypothesis.words
-        if not hypothesis.timed:
+        unsure = hypothesis.average_logprob < self._policy.sure_logprob
+        if not hypothesis.timed or (unsure and not task.thorough):
             return 0
-        if sentence and sentence == segment.sentence and stabilizer.agreed(sentence):
+        keep = max(1, stabilizer.committed)  # what was promised stays in this segment
+        if segment.sentence == sentence >= keep and stabilizer.agreed(sentence):
             count = sentence + stabilizer.shift
             return count if 0 < count < len(words) else 0
-        if clause and clause == segment.clause and stabilizer.agreed(clause):
+        if segment.clause == clause >= keep and stabilizer.agreed(clause):
             count = clause + stabilizer.shift
-            if 0 < count < len(words) and self._is_late(segment, task, words[count - 1]):
+            end = task.start + int(words[count - 1].end_s * SAMPLE_RATE_HZ) if 0 < count < len(words) else 0
+            if end >= segment.due.clause:
                 return count
         if repeated:
-            deaf_ms = (self._voiced_until(task) - int(words[-1].end_s * SAMPLE_RATE_HZ)) / _MS
+            voiced = min(self._voiced_end, task.end) - task.start
+            deaf_ms = (voiced - int(words[-1].end_s * SAMPLE_RATE_HZ)) / _MS
             whole = ends_text(words[-1].text)
             if deaf_ms >= (self._policy.deaf_sentence_ms if whole else self._policy.deaf_ms):
                 return len(words)
-        if task.end >= self._cut_at(segment):
+        if task.end >= segment.due.end:
             return best_cut(words, samples, at_least=stabilizer.committed + stabilizer.shift)
         return 0
-
-    def _voiced_until(self, task: Task) -> int:
-        """Where speech ends in the audio of a task, from the task's start."""
-        return min(self._voiced_end, task.end) - task.start
 
     def _cut(self, task: Task, words: Sequence[Word], count: int, samples: Samples) -> list[SegmentResult]:
         """Make the first words final and go on with the rest."""
@@ -316,6 +316,7 @@ class Segmenter:
         opened = OpenSegment(
             start=at,
             speech_start=begin,
+            due=due(self._policy, begin, longest_s=self._options.max_segment_s),
             stabilizer=rest,
             next_partial=segment.next_partial,
             partials=segment.partials,
@@ -359,10 +360,12 @@ class Segmenter:
         clicked = voiced < self._policy.min_voiced_ms * _MS
         text = "" if clicked else segment.stabilizer.finish(said)
         if not text and segment.shown is not None:
-            # listeners have seen text of this segment, so it must end with some
-            text = segment.shown.stable_text or segment.shown.text
+            # what was promised stays; what was only shown is taken off, and its number is free again
+            text = segment.shown.stable_text
         self._boundary = end
-        return [self._final(segment, text, end=end)] if text else []
+        if text:
+            return [self._final(segment, text, end=end)]
+        return self._partial(segment, Caption("", "", 1.0)) if segment.shown is not None else []
 
     def _partial(self, segment: OpenSegment, caption: Caption) -> list[SegmentResult]:
         if not self._options.partial_results or caption == segment.shown:
@@ -370,7 +373,7 @@ class Segmenter:
         segment.shown = caption
         result = SegmentResult(
             segment=self._number,
-            revision=segment.revision,
+            revision=self._revision,
             text=caption.text,
             stable_text=caption.stable_text,
             is_final=False,
@@ -378,15 +381,15 @@ class Segmenter:
             start=segment.speech_start,
             end=max(segment.speech_start, self._voiced_end),
         )
-        segment.revision += 1
+        self._revision += 1
         return [result]
 
     def _final(self, segment: OpenSegment, text: str, *, end: int) -> SegmentResult:
         self._new_sentence = ends_text(text.rsplit(maxsplit=1)[-1])
-        self._number += 1
+        self._number, revision, self._revision = self._number + 1, self._revision, 0
         return SegmentResult(
             segment=self._number - 1,
-            revision=segment.revision,
+            revision=revision,
             text=text,
             stable_text=text,
             is_final=True,

@@ -92,6 +92,8 @@ class Stabilizer:
         self._agreed: list[int] = []
         self.shift = 0
         """Position of a word in the newest hypothesis, minus its position in the text."""
+        self.held_back = 0
+        """So many words at the end are not shown yet; one word always is, and the committed ones."""
 
     @property
     def committed(self) -> int:
@@ -142,6 +144,7 @@ class Stabilizer:
         rest._words = self._words[words:]
         rest._agreed = self._agreed[words:]
         rest._commit(len(rest._words))
+        rest.held_back = self.held_back
         return rest
 
     def _commit(self, limit: int) -> None:
@@ -154,8 +157,9 @@ class Stabilizer:
     def caption(self) -> Caption:
         """The text as known now."""
         kept = self.committed
-        chances = (1.0 if n < kept else word_stability(count) for n, count in enumerate(self._agreed))
-        return Caption(join(self._words), bare(join(self._committed)), text_stability(chances))
+        shown = max(kept, min(1, len(self._words)), len(self._words) - self.held_back)
+        chances = (1.0 if n < kept else word_stability(count) for n, count in enumerate(self._agreed[:shown]))
+        return Caption(join(self._words[:shown]), bare(join(self._committed)), text_stability(chances))
 
 
 def prefix_distances(said: Sequence[str], heard: Sequence[str]) -> list[int]:

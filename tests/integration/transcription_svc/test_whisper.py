@@ -13,8 +13,13 @@ from babelcast import wav
 from babelcast.rpc.client import open_channel
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
-from bench.wer import word_error_rate
+from bench.degrade import babble, pcm16, white, with_noise
+from bench.quality.alignment import errors
+from bench.quality.repetition import invented_loops
+from bench.wer import normalise, word_error_rate
+from transcription_svc.audio import Samples
 from transcription_svc.config import TranscriptionConfig
+from transcription_svc.engines.base import DecodeTask, Effort
 from transcription_svc.engines.model import find_model
 from transcription_svc.engines.whisper import WhisperDecoder
 from transcription_svc.recognition import LiveTranscriber
@@ -109,6 +114,35 @@ async def test_no_sentence_is_invented(whisper: Client, kind: str) -> None:
     pcm = (np.clip(sounds[kind], -1, 1) * 32_767).astype("<i2").tobytes()
     responses = await whisper.run([whisper.config(), *whisper.audio(pcm), whisper.end])
     assert [response.result.text for response in responses if response.result.text] == []
+
+
+def test_a_crowd_has_no_words(decoder: WhisperDecoder, jfk_wav: Path) -> None:
+    """Six voices at once, played backwards: nothing is invented, nothing loops."""
+    voice = _samples(jfk_wav)
+    crowd = np.float32(0.05) * babble([voice], len(voice), np.random.default_rng(1))
+    task = DecodeTask(language="en", effort=Effort.THOROUGH)
+    for start_s in (0, 3, 6):
+        piece = crowd[start_s * 16_000 : (start_s + 4) * 16_000]
+        assert [word.text for word in decoder.decode(piece, task).words] == []
+
+
+@pytest.mark.parametrize("kind", ["white", "babble"])
+async def test_speech_as_loud_as_noise_is_not_added_to(whisper: Client, jfk_wav: Path, kind: str) -> None:
+    """At 0 dB words are missed and mistaken, but hardly more come than were said, and none go round."""
+    voice = _samples(jfk_wav)
+    random = np.random.default_rng(1)
+    noise = white(len(voice), random) if kind == "white" else babble([voice], len(voice), random)
+    noisy = with_noise(voice, noise, 0.0)
+    pcm = pcm16(noisy * np.float32(0.9) / np.abs(noisy).max())
+    heard = normalise(finals(await whisper.run([whisper.config(), *whisper.audio(pcm), whisper.end])), "en")
+    said = normalise(SAID, "en")
+    assert len(heard) <= 1.15 * len(said)
+    assert invented_loops(said, heard) == []
+    assert errors(said, heard).insertion_rate <= 0.1
+
+
+def _samples(file: Path) -> Samples:
+    return np.frombuffer(wav.read(file).pcm, "<i2").astype(np.float32) / np.float32(32_768)
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,63 @@ def test_shown_text_never_vanishes() -> None:
     assert talk.finals == [talk.results[-2].stable_text or talk.results[-2].text]
 
 
+def test_text_without_a_promise_is_taken_off() -> None:
+    """What was shown of a sound in which at last nothing is heard goes, and the next words get its number."""
+    words = [*say("the", at=0.5, each=0.3), *say("and here it really begins", at=3.0)]
+    talk = Talk(words).play(0.85)
+    assert [result.text for result in talk.results] == ["The"]
+    talk.deaf = True
+    talk.play(2.5)
+    assert (talk.results[-1].text, talk.results[-1].is_final) == ("", False)
+    talk.deaf = False
+    talk.play(words[-1].end_s + 1.0)
+    assert talk.finals == ["And here it really begins"]
+    assert {result.segment for result in talk.results} == {0}
+    assert [result.revision for result in talk.results] == list(range(len(talk.results)))
+
+
+def test_what_is_never_understood_is_given_up_piece_by_piece() -> None:
+    """A long sound without credible words is not decoded again and again as a whole; words after it come."""
+    words = say("now this is clear", at=10.0)
+    talk = Talk([Word("", 0.5, 10.0), *words])
+    talk.play(words[-1].end_s + 1.0)
+    assert talk.finals == ["Now this is clear"]
+    assert max(task.end - task.start for task in talk.tasks) <= 5.5 * SAMPLE_RATE_HZ
+    assert talk.results[-1].start > 7 * SAMPLE_RATE_HZ
+
+
+def test_promised_words_survive_what_is_not_understood() -> None:
+    """When nothing is heard any more in a segment that grows too long, its stable words become final."""
+    words = say("so this was heard")
+    talk = Talk([*words, Word("", words[-1].end_s, 9.0)])
+    talk.play(words[-1].end_s)
+    stable = talk.results[-1].stable_text
+    assert stable
+    talk.deaf = True
+    talk.play(9.0)
+    assert talk.finals[:1] == [stable]
+
+
+def test_the_last_word_waits_while_speech_goes_on() -> None:
+    """A partial result ends before the word that may be half said; one less probable before the last two."""
+    words = "w0 w1 w2 w3 w4 w5 w6"
+    for logprob, held_back in ((-0.2, 1), (-0.6, 2)):
+        talk = Talk(say(words), options=StreamOptions(language="en", min_stability=0.95))
+        talk.logprob = logprob
+        talk.play(2.5)
+        heard = len(talk._heard(talk.tasks[-1]).words)
+        assert len(talk.results[-1].text.split()) == heard - held_back
+        assert talk.play(4.0).finals == [words.capitalize()]
+
+
+def test_an_improbable_quick_hypothesis_ends_no_segment() -> None:
+    """A sentence in partial results of little probability waits for a thorough look."""
+    words = say("This is the first one. And here the second goes on for long")
+    talk = Talk(words, options=StreamOptions(language="en", max_segment_s=10))
+    talk.logprob = -0.9
+    assert talk.play(4.0).finals == []
+
+
 def test_partial_results_can_be_left_out() -> None:
     """Without partial results only finals come."""
     words = say("Ask what you can do.")

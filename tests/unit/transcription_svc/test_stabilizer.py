@@ -107,6 +107,17 @@ def test_committed_words_are_sure() -> None:
     assert stabilizer.update(["so", "my", "fellow"]).stability == pytest.approx((1 + 1 + 0.62) / 3)
 
 
+def test_words_that_wait_are_not_shown() -> None:
+    """The last words can be held back, but never a committed one, nor the only one."""
+    stabilizer = Stabilizer(min_stability=0.85)
+    stabilizer.held_back = 2
+    assert stabilizer.update(["so"]).text == "so"
+    assert stabilizer.update(["so", "my", "fellow", "Americans"]).text == "so my"
+    caption = stabilizer.update(["so", "my", "fellow", "Americans"])
+    assert (caption.text, caption.stability) == ("so my fellow Americans", 1.0)
+    assert stabilizer.words == ["so", "my", "fellow", "Americans"]
+
+
 @given(st.lists(st.builds(FlaggedItem, st.sampled_from(["one", "two,", "drei."]), st.booleans())))
 def test_flagged_words_have_the_same_scale(items: list[FlaggedItem]) -> None:
     """Of an engine that flags its words the leading stable ones are the stable text; flags set the score."""
