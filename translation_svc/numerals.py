@@ -112,20 +112,19 @@ def _answers(found: re.Match[str]) -> Iterator[tuple[str, ...]]:
 
 def _in_24_hours(found: re.Match[str]) -> Iterator[tuple[str, ...]]:
     hour = _hour(found)
-    if hour is not None:
-        _, *minutes = _RUN.findall(found["number"])
+    said, *minutes = _RUN.findall(found["number"])
+    if hour is not None and hour != int(said):
         for spelt in (str(hour), f"{hour:02}"):
             yield (spelt, *minutes)
             yield ("".join((spelt, *minutes)),)
 
 
 def _hour(found: re.Match[str]) -> int | None:
-    """The hour of 24, where it is another number than the one of 12."""
+    """The hour of 24, of an "a.m." or "p.m."."""
     if not found["noon"]:
         return None
     hour = int(_RUN.findall(found["number"])[0])
-    in_24 = hour % _NOON + (_NOON if found["half"] in "pP" else 0)
-    return in_24 if hour <= _NOON and hour != in_24 else None
+    return hour % _NOON + (_NOON if found["half"] in "pP" else 0) if hour <= _NOON else None
 
 
 def _signs(found: re.Match[str]) -> str:
@@ -141,8 +140,11 @@ def _has(sign: str, translated: str) -> bool:
 
 
 def _end(found: re.Match[str]) -> int:
-    """Without an "a.m." that changes nothing, which engines translate or leave out."""
-    return found.start("noon") if found["noon"] and _hour(found) is None else found.end()
+    """Without a full stop that also ends the sentence, and without a "p.m." that makes no sense."""
+    if found["noon"] and _hour(found) is None:
+        return found.start("noon")
+    ends_sentence = found["noon"] and found[0].endswith(".") and found.end() == len(found.string)
+    return found.end() - 1 if ends_sentence else found.end()
 
 
 def _written(found: re.Match[str], source: str, target: str) -> str:
