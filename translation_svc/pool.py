@@ -11,7 +11,8 @@ class WorkerPool:
     """Spreads calls over workers; a call waits until one of them has nothing to do.
 
     The first such one is taken, so that the others are started only when there is work for them. One that
-    hangs costs the call that met it; all others are answered by the rest.
+    hangs costs the call that met it; all others are answered by the rest. One that rests after many failures
+    is asked only when all do.
     """
 
     def __init__(self, make: Callable[[], WorkerProcess], *, size: int) -> None:
@@ -25,7 +26,7 @@ class WorkerPool:
     async def call(self, payload: bytes, *, urgency: Urgency = Urgency.FINAL) -> bytes:
         """One request, one answer. Raises: EngineFailure."""
         async with self._turns.turn(urgency):
-            worker = min(self.workers, key=lambda worker: worker.load)
+            worker = min(self.workers, key=lambda worker: (worker.load > 0, worker.rests))
             return await worker.call(payload, urgency=urgency)
 
     async def aclose(self) -> None:

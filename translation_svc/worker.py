@@ -105,6 +105,11 @@ class WorkerProcess:
         """How many calls are under way or wait."""
         return self._turns.load
 
+    @property
+    def rests(self) -> bool:
+        """Whether it failed so often that calls fail at once for a while."""
+        return self._process is None and self._clock() < self._rests_until
+
     async def warm(self) -> None:
         """Start now rather than at the first call. Raises: EngineFailure."""
         async with self._turns.turn(Urgency.FINAL):
@@ -163,7 +168,7 @@ class WorkerProcess:
             return self._process
         if self._closed:
             raise EngineMissing(self.name, "it was shut down")
-        if self._clock() < self._rests_until:
+        if self.rests:
             raise EngineMissing(self.name, "it failed repeatedly and rests")
         try:
             async with asyncio.timeout(self._deadlines.start_s):

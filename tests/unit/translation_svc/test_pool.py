@@ -5,10 +5,11 @@ import contextlib
 import os
 import signal
 import sys
+import time
 
 import pytest
 
-from translation_svc.failures import EngineTimedOut
+from translation_svc.failures import EngineMissing, EngineTimedOut
 from translation_svc.framing import NullTerminated
 from translation_svc.pool import WorkerPool
 from translation_svc.worker import Deadlines, WorkerProcess
@@ -57,3 +58,16 @@ async def test_a_hanging_process_costs_only_the_call_that_met_it() -> None:
         assert not hanging.done()
         with pytest.raises(EngineTimedOut):
             await hanging
+
+
+async def test_one_that_rests_is_passed_over() -> None:
+    """Though it has nothing to do."""
+    async with contextlib.aclosing(_pool()) as pool:
+        first, second = pool.workers
+        first._rests_until = time.monotonic() + 60
+        assert {await pool.call(b"a") for _ in range(3)} == {str(second.pid).encode()}
+        assert (first.starts, second.starts) == (0, 1)
+        second._end_process()
+        second._rests_until = time.monotonic() + 60
+        with pytest.raises(EngineMissing):
+            await pool.call(b"a")

@@ -1,18 +1,24 @@
-"""The real engines behind a gateway: what listeners are told, and what they still get, when one fails."""
+"""The real engines behind a gateway: what listeners get, and what they are told when an engine fails."""
 
+import base64
+import io
 import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import av
 import pytest
 
 from babelcast.auth.local_issuer import LocalIssuer
 from tests.integration.gateway import stage as stages
 from tests.integration.gateway.client import Client
-from tests.integration.gateway.stage import Stage, Talk, staged
+from tests.integration.gateway.stage import Stage, Talk, eventually, staged
+from translation_svc import opus
 from translation_svc.composition import TranslationApp
 from translation_svc.config import TranslationConfig
+from translation_svc.failures import EngineFailure
+from translation_svc.segments import Clip, Prosody, Tier
 from translation_svc.translators.base import Pair
 from translation_svc.worker import WorkerProcess
 
@@ -107,6 +113,17 @@ async def test_without_a_voice_there_are_captions_until_it_is_back(
     talk.hearing.final(0, "The cat is black.")
     for listener in (spanish, portuguese):
         await _voice(listener, 0)
+    failed: list[str] = []
+    speak = engines.voice.speak
+
+    async def watched(text: str, *, language: str, prosody: Prosody, tier: Tier) -> Clip:
+        try:
+            return await speak(text, language=language, prosody=prosody, tier=tier)
+        except EngineFailure:
+            failed.append(language)
+            raise
+
+    monkeypatch.setattr(engines.voice, "speak", watched)
     with monkeypatch.context() as broken:
         for worker in engines.espeak.pool.workers:
             broken.setattr(worker, "_command", ("/nonexistent/engine",))
@@ -115,8 +132,7 @@ async def test_without_a_voice_there_are_captions_until_it_is_back(
             talk.hearing.final(segment, f"The dog number {segment} is white.")
             for listener in (spanish, portuguese):
                 assert "branco" in (text := await _caption(listener, segment)) or "blanco" in text
-        for listener in (spanish, portuguese):
-            await listener.until("serviceDegraded", patience_s=PATIENCE_S)
+        await eventually(lambda: sorted(failed) == ["es", "es", "pt", "pt"])
     for worker in engines.espeak.pool.workers:
         worker._rests_until = 0.0  # spare the test the rest
     for segment in (3, 4):
@@ -127,3 +143,30 @@ async def test_without_a_voice_there_are_captions_until_it_is_back(
         await listener.fence()
         told = [("serviceDegraded", "speech", language), ("systemRecovered", "speech", language)]
         assert _notices(listener) == told
+
+
+async def test_a_clip_is_encoded_once_for_all_who_want_opus(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Per language, not per listener; it decodes to the length that it is said to have."""
+    encoded: list[Clip] = []
+    encode = opus.encode
+
+    def counted(clip: Clip) -> bytes:
+        encoded.append(clip)
+        return encode(clip)
+
+    monkeypatch.setattr(opus, "encode", counted)
+    talk = await stage.talk()
+    spanish = [await stage.listener(talk, "es", audio=audio) for audio in ("opus", "opus", "opus", "pcm")]
+    portuguese = [await stage.listener(talk, "pt", audio=audio) for audio in ("opus", "opus")]
+    await stage.listener(talk, "gl")
+    talk.hearing.final(0, "The cat is black.")
+    for listener in (*spanish, *portuguese):
+        await _voice(listener, 0)
+    assert len(encoded) == 2
+    (voice,) = spanish[0].all("translatedAudio")
+    assert (voice["format"], spanish[3].all("translatedAudio")[0]["format"]) == ("opus", "pcm")
+    with av.open(io.BytesIO(base64.b64decode(voice["audioData"]))) as container:
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert samples / 48_000 == pytest.approx(voice["duration"], abs=0.010)
