@@ -167,6 +167,6 @@ async def test_a_clip_is_encoded_once_for_all_who_want_opus(
     assert len(encoded) == 2
     (voice,) = spanish[0].all("translatedAudio")
     assert (voice["format"], spanish[3].all("translatedAudio")[0]["format"]) == ("opus", "pcm")
-    with av.open(io.BytesIO(base64.b64decode(voice["audioData"]))) as container:
+    with av.open(io.BytesIO(base64.b64decode(voice["audioData"])), mode="r") as container:
         samples = sum(frame.samples for frame in container.decode(audio=0))
     assert samples / 48_000 == pytest.approx(voice["duration"], abs=0.010)
