@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from babelcast.bus.nats.consumer import OrderedConsumer
 from babelcast.bus.nats.link import UNAVAILABLE_AFTER_S, Connection
 from babelcast.errors import MessageTooLarge, ServiceUnavailable
 from babelcast.event.v1.event_pb2 import Broadcast
-from tests.nats_server import NatsServer
+from tests.nats_server import NatsServer, free_port, require_nats
 from tests.wire_cut import CuttableWire
 
 TOPIC = Topic("golden-eagle-427", "es")
@@ -509,3 +509,70 @@ class TestGateways:
             ):
                 with pytest.raises(ServiceUnavailable):
                     await ask()
+
+
+class TestClusters:
+    """Three servers that keep everything three times."""
+
+    @pytest.fixture
+    def cluster(self, tmp_path: Path) -> Iterator[list[NatsServer]]:
+        """Three servers that know each other."""
+        require_nats()
+        ports = [free_port() for _ in range(3)]
+        routes = ",".join(f"nats://127.0.0.1:{port}" for port in ports)
+        servers = [
+            NatsServer(
+                tmp_path / f"store-{index}",
+                *("--name", f"nats-{index}", "--cluster_name", "bus", "--routes", routes),
+                *("--cluster", f"nats://127.0.0.1:{port}"),
+            )
+            for index, port in enumerate(ports)
+        ]
+        for server in servers:
+            server.start()
+        yield servers
+        for server in servers:
+            server.stop()
+
+    async def test_go_on_when_servers_are_killed(self, cluster: list[NatsServer]) -> None:
+        """One after the other is killed in the middle of it; every number comes once, in order."""
+        config = BusConfig(bus_url=",".join(server.url for server in cluster), nats_replicas=3)
+        speaking, listening = [
+            await NatsBus.open(config, retention_s=120, clock=time.monotonic) for _ in range(2)
+        ]
+        subscription = await listening.subscribe(TOPIC)
+        heard: list[int] = []
+        silent = asyncio.Event()
+
+        async def speak() -> None:
+            sequence = 0
+            while not silent.is_set():
+                sequence += 1
+                await speaking.publish(TOPIC, voice(sequence))
+                await asyncio.sleep(0.005)
+            await hear(sequence)
+            subscription.close()
+
+        async def hear(count: int) -> None:
+            async def far_enough() -> bool:
+                return len(heard) >= count
+
+            await eventually(far_enough)
+
+        async def disturb() -> None:
+            for server in cluster[:2]:
+                await hear(len(heard) + 50)
+                await asyncio.to_thread(server.kill)
+                await hear(len(heard) + 50)
+                await asyncio.to_thread(server.start)
+            silent.set()
+
+        async with asyncio.timeout(3 * PATIENCE_S), asyncio.TaskGroup() as group:
+            group.create_task(speak())
+            group.create_task(disturb())
+            async for broadcast in subscription:
+                heard.append(broadcast.audio.sequence)  # noqa: PERF401 - it is looked at meanwhile
+        assert heard == list(range(1, len(heard) + 1))
+        assert len(heard) >= 200
+        for bus in (speaking, listening):
+            await bus.aclose()

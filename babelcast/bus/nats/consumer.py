@@ -20,7 +20,7 @@ from babelcast.bus.nats import wire
 from babelcast.bus.nats.link import Connection, Link, LinkLost, cancelled
 from babelcast.telemetry import BUS_REOPENED
 
-HEARTBEAT_S: Final = 5.0
+HEARTBEAT_S: Final = 2.0
 SILENCE_S: Final = 2.5 * HEARTBEAT_S
 UNUSED_S: Final = 30.0
 AGAIN_S: Final = 0.2
