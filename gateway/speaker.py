@@ -3,24 +3,20 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
 from msgspec import UNSET
 
-from babelcast import telemetry
-from babelcast.errors import BabelcastError, Conflict, InvalidParameter, RateLimitExceeded, ServiceUnavailable
-from babelcast.pcm import SAMPLE_RATE_HZ, duration_ms
+from babelcast.errors import BabelcastError, Conflict, InvalidParameter, ServiceUnavailable
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
 from gateway import messages
 from gateway.desk import Desk
-from gateway.ingest import Ingest
-from gateway.limits import TokenBucket
+from gateway.intake import Intake
 from gateway.outlet import Outlet
 from gateway.pipeline import Pipeline
-from gateway.reorder import Chunk, Reorder
 from gateway.rooms import Room
 from gateway.streams import TranscriptionStream
 from gateway.transcribing import stream_config
@@ -29,10 +25,7 @@ from gateway.usage import SessionUsage
 # Long enough for a transcription that died with the last words to be back and recognise them.
 FINISH_WITHIN_S = 25.0
 ACK_EVERY_S = 1.0
-# A sound card's clock may run this much fast without its speaker losing words.
-CLOCK_TOLERANCE = 1.1
 MS_PER_S = 1000
-MIN_TIMER_S = 0.02
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +38,9 @@ class Speaker:
         self.room = room
         self._desk = desk
         self._outlet = outlet
-        self._ingest = Ingest()
-        rate = desk.config.max_audio_chunks_per_second
-        self._chunk_rate = TokenBucket.full(rate=rate * CLOCK_TOLERANCE, burst=2 * rate, now_s=desk.clock())
-        self._reorder = Reorder()
-        self._rate_hz = SAMPLE_RATE_HZ
-        self._reorder_timer: asyncio.TimerHandle | None = None
-        self._chunks = 0
-        self._received_ms = 0.0
+        self._intake = Intake(
+            lambda: self.room, chunks_per_second=desk.config.max_audio_chunks_per_second, clock=desk.clock
+        )
         self._acked_s = float("-inf")
         self._end_request_id = ""
         self._periodic: asyncio.Task[None] | None = None
@@ -144,25 +132,14 @@ class Speaker:
         Raises: Conflict, RateLimitExceeded, InvalidAudioFormat, AudioChunkTooLarge.
         """
         self._check_not_replaced()
+        self._intake.take(pcm, sequence=sequence, sample_rate_hz=sample_rate_hz)
         now_s = self._desk.clock()
-        wait_s = self._chunk_rate.take(now_s)
-        if wait_s:
-            raise RateLimitExceeded("audio chunks", retry_after_s=wait_s)
-        self._rate_hz = sample_rate_hz or self._rate_hz
-        chunk = Chunk(pcm, duration_ms(pcm, self._rate_hz) / MS_PER_S, sample_rate_hz)
-        missing = self._reorder.missing
-        ready = self._reorder.push(sequence, chunk, now_s=now_s)
-        self._note_missing(missing)
-        try:
-            self._process(ready)
-        finally:
-            self._wait_for_order()
         if ack and now_s - self._acked_s >= ACK_EVERY_S:
             self._acked_s = now_s
             self._outlet.send(
                 say.AudioReceived(
-                    chunks=self._chunks,
-                    duration=self._received_ms / MS_PER_S,
+                    chunks=self._intake.chunks,
+                    duration=self._intake.received_ms / MS_PER_S,
                     timestamp=self._desk.clock_ms(),
                 )
             )
@@ -205,7 +182,7 @@ class Speaker:
 
     async def on_ended(self, reason: str) -> None:
         """Tell the speaker; the connection stays for another session."""
-        self._end_order()
+        self._intake.end_order()
         await self._stop_periodic()
         self._outlet.send(
             say.SessionEnded(
@@ -219,13 +196,13 @@ class Speaker:
 
     async def on_replaced(self) -> None:
         """Another connection speaks now."""
-        self._end_order()
+        self._intake.end_order()
         await self._stop_periodic()
         self._outlet.close_soon(1000, "replaced by a new connection")
 
     async def leave(self, *, may_come_back: bool) -> None:  # noqa: ARG002 - a session waits in any case
         """The connection is gone; the session waits for its speaker's grace period."""
-        self._end_order()
+        self._intake.end_order()
         await self._stop_periodic()
         if self.room.speaker is self._outlet:
             self.room.speaker = None
@@ -260,63 +237,6 @@ class Speaker:
         )
         room.pipeline.start(stream).add_done_callback(room.on_pipeline_done)
 
-    def _process(self, chunks: Iterable[Chunk]) -> None:
-        """Hand chunks on in their order. Raises: what the first bad one is refused with; the others go on."""
-        refused: BabelcastError | None = None
-        for chunk in chunks:
-            try:
-                self._take(chunk)
-            except BabelcastError as error:
-                refused = refused or error
-        if refused is not None:
-            raise refused
-
-    def _take(self, chunk: Chunk) -> None:
-        state = self.room.session.broadcast
-        volume = 0.0 if state.is_muted else state.volume
-        sound = self._ingest.accept(chunk.pcm, sample_rate_hz=chunk.sample_rate_hz, volume=volume)
-        self._chunks += 1
-        self._received_ms += len(sound) / 32
-        if not state.is_paused and self.room.pipeline is not None:
-            self.room.pipeline.feed(sound)
-
-    def _wait_for_order(self) -> None:
-        """Come back when what waits for earlier chunks has waited long enough."""
-        if self._reorder_timer is not None:
-            self._reorder_timer.cancel()
-            self._reorder_timer = None
-        deadline_s = self._reorder.deadline_s
-        if self.room.pipeline is not None:
-            self.room.pipeline.hold(deadline_s is not None)
-        if deadline_s is not None:
-            delay_s = max(MIN_TIMER_S, deadline_s - self._desk.clock())
-            self._reorder_timer = asyncio.get_running_loop().call_later(delay_s, self._on_waited)
-
-    def _on_waited(self) -> None:
-        missing = self._reorder.missing
-        self._release(self._reorder.due(self._desk.clock()))
-        self._note_missing(missing)
-        self._wait_for_order()
-
-    def _end_order(self) -> None:
-        """No more will come before what waits."""
-        missing = self._reorder.missing
-        self._release(self._reorder.flush())
-        self._note_missing(missing)
-        self._wait_for_order()
-
-    def _release(self, chunks: Sequence[Chunk]) -> None:
-        """Process chunks that no message can be answered for."""
-        try:
-            self._process(chunks)
-        except BabelcastError as error:
-            log.warning("a chunk that waited was refused", extra={"code": error.code})
-
-    def _note_missing(self, before: int) -> None:
-        missing = self._reorder.missing - before
-        if missing:
-            telemetry.CHUNKS_MISSING.add(missing)
-
     def _check_not_replaced(self) -> None:
         # frames that were under way when another connection took over
         if self.room.speaker is not self._outlet:
@@ -341,7 +261,7 @@ class Speaker:
     async def _update(
         self, *, is_paused: bool | None = None, is_muted: bool | None = None, volume: float | None = None
     ) -> api.BroadcastState:
-        self._end_order()  # what was said before comes before
+        self._intake.end_order()  # what was said before comes before
         session = await self._desk.sessions.update_broadcast(
             api.UpdateBroadcastRequest(
                 session_id=self.room.session.session_id,
@@ -378,13 +298,9 @@ class Speaker:
 
     async def _end(self, message: ask.EndSession) -> None:
         self._end_request_id = message.request_id
-        self._end_order()
+        self._intake.flush()
         pipeline = self.room.pipeline
         if pipeline is not None:
-            state = self.room.session.broadcast
-            rest = self._ingest.flush(volume=0.0 if state.is_muted else state.volume)
-            if rest and not state.is_paused:
-                pipeline.feed(rest)
             on_time = await pipeline.finish(timeout_s=FINISH_WITHIN_S)
             log.info("talk finished", extra={"on_time": on_time, "lost_ms": round(pipeline.lost_ms)})
         await self._desk.sessions.end(

@@ -91,7 +91,7 @@ async def test_what_waits_goes_on_by_itself(
 ) -> None:
     """Also when nothing more comes; meanwhile no silence is put in, since the speaker has not paused."""
     monkeypatch.setattr("gateway.transcribing.STALL_S", 0.02)
-    monkeypatch.setattr("gateway.speaker.MIN_TIMER_S", 0.01)
+    monkeypatch.setattr("gateway.intake.MIN_TIMER_S", 0.01)
     monkeypatch.setattr("gateway.reorder.WINDOW_S", 0.3)
     talk = await stage.talk()
     await send(talk, 2, 0)

@@ -1,0 +1,130 @@
+"""A speaker's audio on its way in: its rate, its order and its format, then to the talk's pipeline."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from babelcast import telemetry
+from babelcast.errors import BabelcastError, RateLimitExceeded
+from babelcast.pcm import SAMPLE_RATE_HZ, duration_ms
+from gateway.ingest import Ingest
+from gateway.limits import TokenBucket
+from gateway.reorder import Chunk, Reorder
+from gateway.rooms import Room
+
+# A sound card's clock may run this much fast without its speaker losing words.
+CLOCK_TOLERANCE = 1.1
+MIN_TIMER_S = 0.02
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """One connection's chunks. Those that came early are held for those before them, by its own timer."""
+
+    def __init__(
+        self, room: Callable[[], Room], *, chunks_per_second: float, clock: Callable[[], float]
+    ) -> None:
+        """`room` gives the talk's room as it is now, `clock` seconds."""
+        self._room = room
+        self.chunks = 0
+        """Taken so far."""
+        self.received_ms = 0.0
+        """How long they sound."""
+        self._clock = clock
+        self._ingest = Ingest()
+        self._reorder = Reorder()
+        self._rate = TokenBucket.full(
+            rate=chunks_per_second * CLOCK_TOLERANCE, burst=2 * chunks_per_second, now_s=clock()
+        )
+        self._rate_hz = SAMPLE_RATE_HZ
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take(self, pcm: bytes, *, sequence: int | None, sample_rate_hz: int | None) -> None:
+        """Take a chunk; one whose `sequence` says that it came early waits for those before it.
+
+        Raises: RateLimitExceeded, InvalidAudioFormat, AudioChunkTooLarge.
+        """
+        now_s = self._clock()
+        wait_s = self._rate.take(now_s)
+        if wait_s:
+            raise RateLimitExceeded("audio chunks", retry_after_s=wait_s)
+        self._rate_hz = sample_rate_hz or self._rate_hz
+        chunk = Chunk(pcm, duration_ms(pcm, self._rate_hz) / 1000, sample_rate_hz)
+        missing = self._reorder.missing
+        ready = self._reorder.push(sequence, chunk, now_s=now_s)
+        self._note_missing(missing)
+        try:
+            self._process(ready)
+        finally:
+            self._wait_for_order()
+
+    def end_order(self) -> None:
+        """No more will come before what waits."""
+        missing = self._reorder.missing
+        self._release(self._reorder.flush())
+        self._note_missing(missing)
+        self._wait_for_order()
+
+    def flush(self) -> None:
+        """No more will come at all: what waits, and what the resampler holds back, goes to the pipeline."""
+        self.end_order()
+        self._feed(self._ingest.flush(volume=self._volume))
+
+    @property
+    def _volume(self) -> float:
+        state = self._room().session.broadcast
+        return 0.0 if state.is_muted else state.volume
+
+    def _process(self, chunks: Iterable[Chunk]) -> None:
+        """Hand chunks on in their order. Raises: what the first bad one is refused with; the others go on."""
+        refused: BabelcastError | None = None
+        for chunk in chunks:
+            try:
+                sound = self._ingest.accept(
+                    chunk.pcm, sample_rate_hz=chunk.sample_rate_hz, volume=self._volume
+                )
+            except BabelcastError as error:
+                refused = refused or error
+            else:
+                self.chunks += 1
+                self.received_ms += duration_ms(sound)
+                self._feed(sound)
+        if refused is not None:
+            raise refused
+
+    def _feed(self, sound: bytes) -> None:
+        room = self._room()
+        if sound and not room.session.broadcast.is_paused and room.pipeline is not None:
+            room.pipeline.feed(sound)
+
+    def _wait_for_order(self) -> None:
+        """Come back when what waits for earlier chunks has waited long enough."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline_s = self._reorder.deadline_s
+        pipeline = self._room().pipeline
+        if pipeline is not None:
+            pipeline.hold(deadline_s is not None)
+        if deadline_s is not None:
+            delay_s = max(MIN_TIMER_S, deadline_s - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._on_waited)
+
+    def _on_waited(self) -> None:
+        missing = self._reorder.missing
+        self._release(self._reorder.due(self._clock()))
+        self._note_missing(missing)
+        self._wait_for_order()
+
+    def _release(self, chunks: Sequence[Chunk]) -> None:
+        """Process chunks that no message can be answered for."""
+        try:
+            self._process(chunks)
+        except BabelcastError as error:
+            log.warning("a chunk that waited was refused", extra={"code": error.code})
+
+    def _note_missing(self, before: int) -> None:
+        missing = self._reorder.missing - before
+        if missing:
+            telemetry.CHUNKS_MISSING.add(missing)
