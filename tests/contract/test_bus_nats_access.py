@@ -1,12 +1,16 @@
 """How a gateway is let in by NATS servers, and which it refuses itself."""
 
+import base64
 import datetime
 import ipaddress
+import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import nkeys
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -110,6 +114,76 @@ class TestCredentials:
                 await works(config, patience_s=0.5)
             assert "guess" not in str(refusal.value)
             assert "guess" not in repr(config)
+
+
+def signed(issuer: nkeys.KeyPair, subject: nkeys.KeyPair, claims: dict[str, object]) -> str:
+    """A JWT as NATS wants it."""
+    body = {
+        "jti": "test",
+        "iat": int(time.time()),
+        "iss": issuer.public_key.decode(),
+        "sub": subject.public_key.decode(),
+        "name": "test",
+        "nats": {"version": 2, **claims},
+    }
+    head = {"typ": "JWT", "alg": "ed25519-nkey"}
+    text = ".".join(unpadded(json.dumps(part).encode()) for part in (head, body))
+    return f"{text}.{unpadded(issuer.sign(text.encode()))}"
+
+
+def unpadded(data: bytes) -> str:
+    """Base64 for addresses, without what fills it up."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def key_pair(prefix: int) -> nkeys.KeyPair:
+    """A new pair of an operator, account or user."""
+    return nkeys.from_seed(bytearray(nkeys.encode_seed(os.urandom(32), prefix)))
+
+
+class TestCredentialFiles:
+    """Servers that trust an operator's signatures."""
+
+    async def test_are_shown(self, tmp_path: Path) -> None:
+        """A user with a file of JWT and seed is let in; nobody is without one."""
+        operator, user = key_pair(nkeys.PREFIX_BYTE_OPERATOR), key_pair(nkeys.PREFIX_BYTE_USER)
+        account, system = key_pair(nkeys.PREFIX_BYTE_ACCOUNT), key_pair(nkeys.PREFIX_BYTE_ACCOUNT)
+        unlimited = dict.fromkeys(
+            (
+                "subs",
+                "data",
+                "payload",
+                "imports",
+                "exports",
+                "conn",
+                "leaf",
+                "mem_storage",
+                "disk_storage",
+                "streams",
+                "consumer",
+            ),
+            -1,
+        )
+        account_jwt = signed(operator, account, {"type": "account", "limits": unlimited})
+        free = {"subs": -1, "data": -1, "payload": -1, "pub": {}, "sub": {}}
+        user_jwt = signed(account, user, {"type": "user", **free})
+        credentials = tmp_path / "gateway.creds"
+        credentials.write_text(
+            f"-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n"
+            f"-----BEGIN USER NKEY SEED-----\n{user.seed.decode()}\n------END USER NKEY SEED------\n"
+        )
+        settings = tmp_path / "operator.conf"
+        settings.write_text(
+            f'max_payload: 8MB\njetstream: {{ store_dir: "{tmp_path / "files"}" }}\n'
+            f"operator: {signed(operator, operator, {'type': 'operator'})}\n"
+            f"system_account: {system.public_key.decode()}\nresolver: MEMORY\n"
+            f"resolver_preload: {{\n{account.public_key.decode()}: {account_jwt}\n"
+            f"{system.public_key.decode()}: {signed(operator, system, {'type': 'account'})}\n}}\n"
+        )
+        with server(tmp_path, "--config", str(settings)) as made:
+            assert await works(BusConfig(bus_url=made.url, nats_creds=str(credentials)))
+            with pytest.raises(ServiceUnavailable):
+                await works(BusConfig(bus_url=made.url), patience_s=0.5)
 
 
 class TestTls:
