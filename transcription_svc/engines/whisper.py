@@ -42,7 +42,7 @@ _AGREEMENT = 0.3
 """Share of the words in which both looks must agree. Of words in noise at 0 to 10 dB under a fifth were right
 far below it, and half of them above it."""
 _DROP_BELOW = {Effort.QUICK: -1.0, Effort.THOROUGH: -1.2}
-"""Mean log probability under which nothing is said: of such words in noise three in four were wrong."""
+"""Mean log probability under which nothing is said: of such words in noise two in three were wrong."""
 _SILENT_ABOVE = 0.6
 """Probability of `no speech` above which an improbable text is taken for a phantom (Whisper's default)."""
 _SILENT_BELOW = -0.8
