@@ -13,7 +13,8 @@ from typing import Self
 
 from babelcast.auth.config import AuthConfig, trust
 from babelcast.auth.local_issuer import LocalIssuer
-from babelcast.bus.config import BusConfig, open_bus
+from babelcast.bus.config import BusConfig
+from babelcast.bus.opening import open_bus
 from babelcast.client import Listener
 from babelcast.config import ConfigError, load
 from babelcast.protocol.server_messages import Languages

@@ -10,7 +10,8 @@ from babelcast import process
 from babelcast.auth.config import AuthConfig, trust
 from babelcast.auth.local_issuer import LocalIssuer
 from babelcast.bus.base import Bus
-from babelcast.bus.config import BusConfig, open_bus
+from babelcast.bus.config import BusConfig
+from babelcast.bus.opening import open_bus
 from babelcast.config import load
 from gateway.config import GatewayConfig
 from gateway.server import Gateway, Issuers

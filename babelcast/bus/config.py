@@ -2,14 +2,11 @@
 
 import dataclasses
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from babelcast.bus.base import Bus
-from babelcast.bus.in_process import InProcessBus
 from babelcast.config import ConfigError, setting
 
 Bytes = Annotated[int, Meta(ge=1_000_000)]
@@ -80,16 +77,3 @@ class BusConfig:
             raise ConfigError("NATS_CREDS: there is no such file")
         if bool(self.nats_user) != bool(self.nats_password):
             raise ConfigError("NATS_USER and NATS_PASSWORD go together")
-
-
-async def open_bus(config: BusConfig, *, retention_s: float, clock: Callable[[], float]) -> Bus:
-    """The bus that is configured, connected. `clock` gives seconds that only go forward.
-
-    Raises: ConfigError, ServiceUnavailable when no server answers, InvalidConfiguration when one answers that
-    cannot carry it.
-    """
-    if not config.servers:
-        return InProcessBus(retention_s=retention_s, clock=clock)
-    from babelcast.bus.nats.bus import NatsBus
-
-    return await NatsBus.open(config, retention_s=retention_s, clock=clock)

@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from babelcast.bus.base import Topic
-from babelcast.bus.config import BusConfig, open_bus
+from babelcast.bus.config import BusConfig
 from babelcast.bus.in_process import InProcessBus
 from babelcast.bus.nats.bus import NatsBus
+from babelcast.bus.opening import open_bus
 from babelcast.config import ConfigError, load
 from babelcast.errors import InvalidConfiguration, ServiceUnavailable
 from tests.nats_server import NatsServer, require_nats
