@@ -186,9 +186,9 @@ class TranslationApp:
         return self._config.translation_partials == "always"
 
     def _local_voice(self) -> Voice:
-        if self._config.premium_voice_engine == "none":
+        if self._config.pico_for == "nobody":
             return self.espeak
-        return TieredVoice(usual=self.espeak, better=self.pico)
+        return TieredVoice(usual=self.espeak, better=self.pico, for_all=self._config.pico_for == "everybody")
 
     def _routes(self) -> Routes:
         return Routes.between({engine.name: engine.pairs for engine in self._translators})

@@ -30,9 +30,8 @@ class TranslationConfig:
     espeak_voices: str = setting(
         "", "voices of espeak-ng to use, such as `es=es+m3,pt=pt+f2`; empty for the usual ones"
     )
-    premium_voice_engine: Literal["pico", "none"] = setting(
-        "pico",
-        "who speaks to premium sessions beside espeak-ng: `pico`, in its five languages",
+    pico_for: Literal["everybody", "premium", "nobody"] = setting(
+        "everybody", "sessions that hear SVOX Pico instead of espeak-ng, in its five languages"
     )
     aws_region: str = setting("", "region of Amazon Translate and Polly; empty for what boto finds")
     aws_max_concurrency: Annotated[int, Meta(ge=1)] = setting(

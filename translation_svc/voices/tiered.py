@@ -1,4 +1,4 @@
-"""Two voices: a better one for premium sessions, and one for everybody."""
+"""Two voices: a better one in a few languages, and one that always works."""
 
 import logging
 from collections.abc import Set
@@ -11,11 +11,12 @@ log = logging.getLogger(__name__)
 
 
 class TieredVoice:
-    """Premium sessions hear `better` in its languages, and `usual` when that fails; all others `usual`."""
+    """Premium sessions, or all, hear `better` in its languages, and `usual` when that fails or lacks one."""
 
-    def __init__(self, *, usual: Voice, better: Voice) -> None:
+    def __init__(self, *, usual: Voice, better: Voice, for_all: bool = False) -> None:
         self._usual = usual
         self._better = better
+        self._for_all = for_all
 
     @property
     def languages(self) -> Set[str]:
@@ -27,12 +28,14 @@ class TieredVoice:
         return [*self._usual.names(language), *self._better.names(language)]
 
     async def warm(self) -> None:
-        """Load the usual one; the other starts with its first sentence."""
+        """Load what everybody hears; a voice for premium sessions alone starts with its first sentence."""
         await self._usual.warm()
+        if self._for_all and self._better.languages:
+            await self._better.warm()
 
     async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
         """Text as sound."""
-        if tier is Tier.PREMIUM and language in self._better.languages:
+        if (self._for_all or tier is Tier.PREMIUM) and language in self._better.languages:
             try:
                 clip = await self._better.speak(text, language=language, prosody=prosody, tier=tier)
             except EngineFailure as failure:

@@ -34,6 +34,15 @@ async def test_premium_sessions_hear_the_better_voice_where_there_is_one(
     assert tiered.names("pt") == ["fake-pt"]
 
 
+async def test_all_sessions_may_hear_the_better_voice(voice: FakeVoice, better: FakeVoice) -> None:
+    """Where it has the language; it is loaded beforehand then."""
+    tiered = TieredVoice(usual=voice, better=better, for_all=True)
+    for language, tier in (("es", Tier.PREMIUM), ("pt", Tier.PREMIUM), ("es", Tier.STANDARD)):
+        assert await _speak(tiered, language, tier) == 4
+    assert [language for language, _, _ in better.said] == ["es", "es"]
+    assert [language for language, _, _ in voice.said] == ["pt"]
+
+
 async def test_the_usual_voice_stands_in_for_the_better_one(voice: FakeVoice, better: FakeVoice) -> None:
     """A failure costs the quality, not the voice."""
     better.failure = EngineDied("better")
