@@ -141,6 +141,7 @@ FIELDS: Final = {
     "ConnectionRefreshComplete.targetLanguage": "A listener's language.",
     "targets": "Source language → languages it can be heard in.",
     "text": "The whole text known now.",
+    "Transcript.text": "The whole text known now; none when what was shown turned out to be no speech.",
     "EditTranscript.text": "What it should say.",
     "timestamp": "When the client made the message, ms since the Unix epoch.",
     "ServerMessage.timestamp": "When the server made the message, ms since the Unix epoch.",

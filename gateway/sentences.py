@@ -141,8 +141,10 @@ class OpenSegment:
     def _partial(self, result: transcription_api.TranscriptResult) -> Shown | None:
         heard = without_repeated(self.repeated, result.text)
         text = join(self.stable_text, heard.text)
-        if (self.repeated and heard.left) or text.left or not text.text:
+        if (self.repeated and heard.left) or text.left:
             return None  # it has not come as far as what was shown
+        if not text.text and (self.last is None or not self.last.text):
+            return None  # there is nothing to take off
         stable = join(self.stable_text, without_repeated(self.repeated, result.stable_text).text)
         if not stable.left and text.text.startswith(stable.text):
             self.stable_text = stable.text

@@ -253,7 +253,8 @@ class TranscriptResult(_message.Message):
     """TranscriptResult is the text of one segment as known now.
 
     Segments are numbered without gaps and come in order; a segment has any number of partial results and then
-    exactly one final one. stable_text only grows from revision to revision.
+    exactly one final one. stable_text only grows from revision to revision. A partial result without text takes
+    off what was shown and turned out to be no speech; the number then goes to the next speech, if any comes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -67,8 +67,10 @@ def test_what_is_shown_is_never_taken_back(heard: list[stt.TranscriptResult]) ->
             assert result.segment not in shown
     for entries in shown.values():
         assert [entry.revision for entry in entries] == list(range(len(entries)))
-        assert all(entry.text and entry.text.startswith(entry.stable_text) for entry in entries)
+        assert all(entry.text.startswith(entry.stable_text) for entry in entries)
+        assert entries[0].text
         for before, after in itertools.pairwise(entries):
+            assert before.text or after.text  # nothing is taken off twice
             assert same_words(before.stable_text, after.stable_text)
             assert after is entries[-1] or after.stable_text.startswith(before.stable_text)
 
@@ -103,6 +105,18 @@ def test_one_stream_is_shown_as_it_is() -> None:
         (result.segment, result.text, "" if index == 0 else result.stable_text)
         for index, result in enumerate(heard)
     ]
+
+
+def test_what_was_no_speech_is_taken_off() -> None:
+    """Once, and only where it was shown; stable text cannot be."""
+    nothing = said(0, "", stable="")
+    tentative = said(0, "The", stable="")
+    assert show_all(nothing, tentative, nothing, nothing, said(0, "So.")) == [
+        (0, "The", ""),
+        (0, "", ""),
+        (0, "So.", "So."),
+    ]
+    assert show_all(said(0, "The moon", stable="The"), nothing) == [(0, "The moon", "The")]
 
 
 def test_another_stream_goes_on_with_the_words_that_were_shown() -> None:
