@@ -374,7 +374,7 @@ async def emptied(stage: Stage, directory: Path, report: Report) -> Footprint:
         "rooms": lambda: len(list(desk.rooms)),
         "relays": lambda: len(desk.hub._relays),
         "absent listeners": lambda: len(desk.hub.awaited("")) + len(desk.hub._absent),
-        "topics": lambda: len(stage.bus._rings),
+        "topics": lambda: len(stage.bus._channels),
         "streams": lambda: stage.translation.open_streams,
         "seats": lambda: _seats(directory),
     }

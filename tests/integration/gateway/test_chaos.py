@@ -159,5 +159,5 @@ async def test_chaos(stage: Stage, seed: int) -> None:
             await wanderer.client.closed()
             wanderer._check()
     await eventually(lambda: not list(stage.desk.rooms) and not stage.desk.hub._relays)
-    assert stage.bus._rings == {}
+    assert stage.bus._channels == {}
     assert stage.desk.hub._absent == {}

@@ -120,7 +120,7 @@ async def test_all_that_comes_goes(stage: Stage) -> None:
     assert list(desk.rooms) == []
     assert desk.hub._relays == {}
     assert desk.hub._absent == {}
-    assert stage.bus._rings == {}
+    assert stage.bus._channels == {}
     assert len(stage.gateway._visits) == 0
     await eventually(lambda: all(hearing.left.is_set() for hearing in stage.transcription.streams))
     assert stage.translation.open_streams == 0
