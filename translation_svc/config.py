@@ -21,8 +21,8 @@ class TranslationConfig:
     translation_engine: Literal["embedded", "amazon"] = setting(
         "embedded", "who translates: `embedded` models and rules, or `amazon` Translate"
     )
-    voice_engine: Literal["espeak", "polly"] = setting(
-        "espeak", "who speaks: `espeak` on this machine, or Amazon `polly`"
+    voice_engine: Literal["local", "polly"] = setting(
+        "local", "who speaks: the `local` voices of this machine, or Amazon `polly`"
     )
     espeak_processes: Annotated[int, Meta(ge=1, le=16)] = setting(
         2, "processes of espeak-ng; one that hangs then costs only the sentence that met it"
