@@ -270,10 +270,15 @@ class Hub:
             topic: absent for topic, absent in self._absent.items() if topic.session_id != session_id
         }
 
-    def demand(self, topic: Topic) -> Demand:
-        """What the listeners of a topic on this gateway want made."""
+    def demand(self, topic: Topic, *, listeners: int = 0) -> Demand:
+        """What the listeners of a topic want made, of whom there are so many on all gateways. What those
+        elsewhere want is not known here, so they are made everything.
+        """
         relay = self._relays.get(topic)
-        wanted = {seat.audio for seat in relay.seats} if relay else set()
+        seated = relay.seats if relay else {}
+        if listeners > len(seated):
+            return Demand(voice=True, opus=True)
+        wanted = {seat.audio for seat in seated}
         wanted |= {listener.audio for listener in self._absent.get(topic, ())}
         return Demand(voice=bool(wanted - {"none"}), opus="opus" in wanted)
 

@@ -10,14 +10,14 @@ what was answered is known by its segment number, so nothing comes twice.
 import asyncio
 from collections.abc import Callable
 
-from babelcast.bus.base import Bus
+from babelcast.bus.base import Bus, Topic
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from gateway import messages
-from gateway.fanout import Hub
+from gateway.fanout import Demand, Hub
 from gateway.publisher import Publisher
 from gateway.sentences import OpenSegment, Sentence, Shown, elapsed_ms
 from gateway.sound_warnings import SoundWarnings
@@ -50,6 +50,7 @@ class Pipeline:
         """`session` is kept current by the caller; `hub` says what its listeners want made."""
         self.usage = usage
         self._session = session
+        self._hub = hub
         self._stations = stations
         self._tell_speaker = tell_speaker
         self._clock_ms = clock_ms
@@ -71,7 +72,7 @@ class Pipeline:
             session,
             stations=stations,
             publisher=self._publisher,
-            demand=hub.demand,
+            demand=self._demand,
             clock_ms=clock_ms,
             on_usage=usage.take,
         )
@@ -91,9 +92,11 @@ class Pipeline:
         self._translating.expect()
         return self._task
 
-    def on_audience(self) -> None:
-        """The audience changed: its languages' engines are made ready before the next sentence."""
-        self._translating.expect()
+    def on_audience(self, *, new_languages: bool) -> None:
+        """The audience changed: the engines of its new languages are made ready before the next sentence."""
+        self.usage.listening(self._session.audience.listener_count)
+        if new_languages:
+            self._translating.expect()
 
     def feed(self, pcm: bytes) -> None:
         """Take 16 kHz audio from the speaker; never waits."""
@@ -145,10 +148,17 @@ class Pipeline:
             await asyncio.wait([self._task])
 
     async def _run(self, stream: TranscriptionStream | None) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._translating.run(), name="translating")
-            await self._transcribing.run(stream)
-            self._translating.close()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._translating.run(), name="translating")
+                await self._transcribing.run(stream)
+                self._translating.close()
+        finally:
+            self.usage.listening(0)  # counted also when there is no speaker to be told at the end
+
+    def _demand(self, topic: Topic) -> Demand:
+        listeners = self._session.audience.languages.get(topic.language, 0)
+        return self._hub.demand(topic, listeners=listeners)
 
     async def _on_result(self, result: transcription_api.TranscriptResult) -> None:
         shown = self._open_segment.show(result)

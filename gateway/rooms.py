@@ -207,8 +207,8 @@ class Rooms:
         before = api.Audience()
         before.CopyFrom(room.session.audience)
         room.session.audience.CopyFrom(audience)
-        if room.pipeline is not None and set(audience.languages) - set(before.languages):
-            room.pipeline.on_audience()
+        if room.pipeline is not None:
+            room.pipeline.on_audience(new_languages=bool(set(audience.languages) - set(before.languages)))
         before.listener_count = room.news_count
         if messages.status_reason(before, audience) is not None:
             room.news_count = audience.listener_count

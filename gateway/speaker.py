@@ -174,8 +174,6 @@ class Speaker:
 
     async def on_audience(self, before: api.Audience, session: api.Session) -> None:
         """Tell the speaker at once when the audience changed much."""
-        if self._usage is not None:
-            self._usage.listening(session.audience.listener_count)
         reason = messages.status_reason(before, session.audience)
         if reason is not None:
             self._outlet.send(messages.session_status(session, reason=reason, now_ms=self._desk.clock_ms()))

@@ -74,3 +74,37 @@ async def test_a_speaker_who_comes_back_is_told_all(stage: Stage) -> None:
     (transcribed,) = ended["usage"]["engines"]
     assert transcribed["amount"] == pytest.approx(2 * len(CHUNK) / 32_000, abs=0.06)
     assert "costPerListenerHour" not in ended["usage"]
+
+
+async def test_who_listens_while_the_speaker_is_away_counts(stage: Stage) -> None:
+    """A talk's audience is not its speaker's connection's affair."""
+    talk = await stage.talk()
+    room = stage.room(talk)
+    talk.speaker.drop()
+    await eventually(lambda: room.speaker is None)
+    await stage.listener(talk, "es")
+    pipeline = room.pipeline
+    assert pipeline is not None
+    await eventually(lambda: pipeline.usage.told().listener_hours > 0)
+
+
+async def test_time_listened_is_counted_without_a_speaker_to_tell(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However a talk ends, all of it is in the metric."""
+    counted: list[float] = []
+
+    class Listened:
+        def add(self, seconds: float) -> None:
+            counted.append(seconds)
+
+    monkeypatch.setattr("gateway.usage.LISTENED", Listened())
+    talk = await stage.talk()
+    await stage.listener(talk, "es")
+    joined_ms = stage.desk.clock_ms()
+    await eventually(lambda: stage.desk.clock_ms() > joined_ms)
+    pipeline = stage.room(talk).pipeline
+    assert pipeline is not None
+    assert not counted
+    await pipeline.aclose()
+    assert sum(counted) > 0

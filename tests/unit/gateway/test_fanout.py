@@ -278,6 +278,17 @@ async def test_demand_is_what_the_seats_want() -> None:
     await hub.aclose()
 
 
+async def test_listeners_elsewhere_are_made_everything() -> None:
+    """What those on other gateways want is not known; of those here it is."""
+    hub = hub_on(bus())
+    assert hub.demand(TOPIC, listeners=1) == Demand(voice=True, opus=True)
+    silent, _ = seat(audio="none")
+    await hub.attach(TOPIC, silent, greet=greet)
+    assert hub.demand(TOPIC, listeners=1) == Demand(voice=False, opus=False)
+    assert hub.demand(TOPIC, listeners=2) == Demand(voice=True, opus=True)
+    await hub.aclose()
+
+
 async def test_who_dropped_is_awaited_for_a_while() -> None:
     """Until the window is over, it comes back, or the session ends; who leaves in order is not."""
     clock = Clock()
