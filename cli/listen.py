@@ -1,7 +1,8 @@
 """`babelcast listen`: captions on the terminal, the voice to the loudspeaker and into a file."""
 
 import asyncio
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from babelcast.protocol.server_messages import (
     Error,
     ServiceDegraded,
     SessionEnded,
+    SpokenOver,
     SystemRecovered,
     Transcript,
 )
@@ -26,6 +28,8 @@ from cli.interrupt import on_interrupt
 from cli.outcome import OK
 from cli.sound import Recording
 from cli.subtitles import Subtitles, clean, tentative
+
+REMEMBERED_FINALS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,29 @@ class Ears:
         return 0.0 if self._recording is None else self._recording.seconds
 
 
+@dataclass(slots=True)
+class Finals:
+    """The last sentences that were shown for good: coming back, a listener gets those again that it saw and
+    did not hear yet.
+    """
+
+    _shown: OrderedDict[str, tuple[int, str]] = field(default_factory=OrderedDict)
+
+    def take(self, event: Caption | Transcript) -> bool:
+        """Take in a final text; whether it is to be shown."""
+        revision, _ = self._shown.get(event.segment_id, (-1, ""))
+        if event.revision <= revision:
+            return False
+        self._shown[event.segment_id] = event.revision, event.text
+        if len(self._shown) > REMEMBERED_FINALS:
+            self._shown.popitem(last=False)
+        return True
+
+    def text(self, segment_id: str) -> str:
+        """What was shown of a segment; empty when none is remembered."""
+        return self._shown.get(segment_id, (-1, ""))[1]
+
+
 async def listen(options: ListenOptions, console: Console) -> int:
     """Listen until the session ends or Ctrl-C.
 
@@ -108,6 +135,7 @@ def _ears(options: ListenOptions, console: Console) -> Ears:
 
 async def _follow(listener: Listener, ears: Ears, console: Console) -> bool:
     """Show and hear until the end; True when it was the user's."""
+    finals = Finals()
     with on_interrupt() as interrupted, Subtitles(console) as subtitles:
         async with asyncio.TaskGroup() as group:
             leaving = group.create_task(_leave_when(interrupted, listener), name="leave")
@@ -115,7 +143,7 @@ async def _follow(listener: Listener, ears: Ears, console: Console) -> bool:
                 if isinstance(event, Voice):
                     ears.hear(event)
                 else:
-                    _show(event, subtitles)
+                    _show(event, subtitles, finals)
             leaving.cancel()
         return interrupted.is_set()
 
@@ -125,14 +153,20 @@ async def _leave_when(interrupted: asyncio.Event, listener: Listener) -> None:
     await listener.aclose()
 
 
-def _show(event: Event, subtitles: Subtitles) -> None:
+def _show(event: Event, subtitles: Subtitles, finals: Finals) -> None:
     match event:
         case Caption(is_final=True) | Transcript(is_final=True):
-            subtitles.final(event.segment_id, event.text)
+            if finals.take(event):
+                subtitles.final(event.segment_id, event.text)
+        case Caption() | Transcript() if finals.text(event.segment_id):
+            pass  # it came again
         case Caption():
             subtitles.partial(event.segment_id, tentative(event.text))
         case Transcript():
             subtitles.partial(event.segment_id, tentative(event.text, stable=event.stable_text))
+        case SpokenOver():
+            text = finals.text(event.segment_id) or "a sentence"
+            subtitles.note(f"Not spoken, to keep up: {text}", style="dim")
         case SequenceGap():
             subtitles.note(f"{event.found - event.expected} sentences are missing.")
         case EventsDropped():

@@ -19,6 +19,7 @@ from babelcast.protocol.server_messages import (
     ServerMessage,
     ServiceDegraded,
     SessionEnded,
+    SpokenOver,
     Transcript,
 )
 from babelcast.wav import Sound, read
@@ -31,10 +32,15 @@ PCM = bytes(6_400)
 ENDED = SessionEnded(session_id=CODE, reason="speakerEnded")
 
 
-def caption(text: str, *, final: bool = True) -> Caption:
+def caption(text: str, *, final: bool = True, segment_id: str = "1", revision: int = 0) -> Caption:
     """A caption."""
     return Caption(
-        segment_id="1", revision=0, target_language="es", text=text, source_text="", is_final=final
+        segment_id=segment_id,
+        revision=revision,
+        target_language="es",
+        text=text,
+        source_text="",
+        is_final=final,
     )
 
 
@@ -80,6 +86,7 @@ async def test_captions_are_printed_and_voice_is_written(
             "RATE_LIMIT_EXCEEDED: Too fast.",
         ),
         (make_voice(3, audio=""), "2 sentences are missing."),
+        (SpokenOver(segment_id="1", target_language="es"), "Not spoken, to keep up: a sentence"),
         (
             Transcript(
                 segment_id="1",
@@ -104,6 +111,34 @@ async def test_what_happens_is_said(
     await canned.say(message, ENDED)
     assert await listening == 0
     assert words in page.getvalue()
+
+
+async def test_a_sentence_that_stays_without_voice_is_named(
+    canned: CannedServer, console: Console, page: Page
+) -> None:
+    """Its caption may be some lines above."""
+    listening = asyncio.create_task(listen(options(canned), console))
+    await joined(canned)
+    await canned.say(caption("Hola."), caption("Adiós.", segment_id="2"))
+    await canned.say(SpokenOver(segment_id="1", target_language="es"), ENDED)
+    assert await listening == 0
+    assert "Hola.\nAdiós.\nNot spoken, to keep up: Hola.\n" in page.getvalue()
+
+
+async def test_what_comes_again_is_printed_once(
+    canned: CannedServer, console: Console, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes back gets the captions whose voice it did not hear again; a correction is news."""
+    monkeypatch.setattr("cli.listen.REMEMBERED_FINALS", 2)
+    listening = asyncio.create_task(listen(options(canned), console))
+    await joined(canned)
+    for segment in ("1", "2"):
+        await canned.say(caption(f"Frase {segment}.", segment_id=segment, revision=3))
+    await canned.say(caption("Fra", final=False), caption("Frase 1.", revision=3))
+    await canned.say(caption("Frase 1, corregida.", revision=4), caption("Frase 3.", segment_id="3"), ENDED)
+    assert await listening == 0
+    assert page.getvalue().count("Frase 1.\n") == 1
+    assert "Frase 2.\nFrase 1, corregida.\nFrase 3.\n" in page.getvalue()
 
 
 async def test_ctrl_c_leaves_with_a_whole_file(
