@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from babelcast.bus.base import Bus, Topic
+from babelcast.errors import BabelcastError
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.protocol.server_messages import ServerMessage
@@ -27,7 +28,7 @@ from gateway.translating import Translating
 from gateway.usage import SessionUsage
 
 LOSING = "Transcription does not keep up: some of what is said is lost."
-
+REFUSED = "Nothing that is said can be transcribed until this is corrected: "
 
 BYTES_PER_S = 2 * SAMPLE_RATE_HZ
 
@@ -64,6 +65,8 @@ class Pipeline:
             on_result=self._on_result,
             on_quality=self._on_quality,
             on_state=self._on_transcription_state,
+            on_refusal=self._on_refusal,
+            on_reopened=self._on_reopened,
             on_loss=self._on_loss,
             clock_ms=clock_ms,
             buffer_s=buffer_s,
@@ -205,11 +208,18 @@ class Pipeline:
             self._tell_speaker(messages.quality(event_due, now_ms=now_ms))
 
     async def _on_transcription_state(self, working: bool) -> None:
-        if working:
-            self._warnings.reopened(self._clock_ms())
         await self._publisher.transcription_notice(working=working)
 
+    def _on_reopened(self) -> None:
+        self._warnings.reopened(self._clock_ms())
+
+    def _on_refusal(self, error: BabelcastError) -> None:
+        self._notice(REFUSED + error.message, degraded=True)
+
     def _on_loss(self, losing: bool) -> None:
-        message = LOSING if losing else "Transcription keeps up again."
-        notice = event.ServiceNotice(component="transcription", degraded=losing, message=message)
+        self._notice(LOSING if losing else "Transcription keeps up again.", degraded=losing)
+
+    def _notice(self, message: str, *, degraded: bool) -> None:
+        """Tell the speaker alone."""
+        notice = event.ServiceNotice(component="transcription", degraded=degraded, message=message)
         self._tell_speaker(messages.service_notice("", notice, now_ms=self._clock_ms()))

@@ -40,10 +40,12 @@ class SoundWarnings:
 
     def reopened(self, now_ms: float) -> None:
         """A new stream listens, and knows nothing of the last one's issues: those that it does not find again
-        have cleared.
+        have cleared, and those that were not told are told when it finds them.
         """
         for standing in self._issues.values():
             standing.doubtful_since_ms = now_ms
+            if not standing.shown:
+                standing.event = None
 
     def heard(self, now_ms: float, state: session_api.BroadcastState) -> None:
         """Audio came, under these controls of the speaker."""

@@ -62,13 +62,17 @@ class ServiceStream(Generic[RequestT, ResponseT]):
     async def send(self, request: RequestT) -> None:
         """Send one message.
 
-        Raises: ServiceUnavailable when the stream broke or takes nothing within its deadline.
+        Raises: BabelcastError as the service says when it ended the stream; ServiceUnavailable when it takes
+        nothing within its deadline.
         """
         try:
             async with asyncio.timeout(self._write_deadline_s):
                 with domain_errors():
                     await self._call.write(request)
         except (TimeoutError, asyncio.InvalidStateError) as error:
+            if self._call.done():
+                with domain_errors():
+                    await self._call.read()  # of a call that is over: raises what it ended with
             self._call.cancel()
             raise ServiceUnavailable("The stream takes no more.") from error
 

@@ -1,6 +1,7 @@
 """The first half of the way: the speaker's audio into results, over as many streams as it takes."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from enum import Enum, auto
 
 from babelcast import telemetry
 from babelcast.channel import ChannelClosed
-from babelcast.errors import BabelcastError, ServiceUnavailable
+from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable
 from babelcast.pcm import SAMPLE_RATE_HZ, silence
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.transcription.v1 import transcription_pb2 as api
@@ -28,6 +29,12 @@ OUTAGE_S = 30.0
 CAUGHT_UP_MS = 500
 # Pauses between attempts to open a stream stay short: somebody is speaking.
 REOPEN_WITHIN_S = 1.0
+# What waiting does not mend: settings, credentials, a language. Somebody may correct them, or another replica
+# may take the talk, so it is tried again: seldom, and before audio of the meantime has to go.
+REFUSALS = frozenset(
+    {ErrorCode.INVALID_CONFIGURATION, ErrorCode.UNSUPPORTED_LANGUAGE, ErrorCode.INVALID_PARAMETER}
+)
+REFUSED_S = 10.0
 # A speaker whose client stops sending in the middle of a sentence has paused: this much silence ends it.
 STALL_S = 1.0
 STALL_SILENCE_MS = 1_000
@@ -103,12 +110,15 @@ class Transcribing:
         on_result: Callable[[api.TranscriptResult], Awaitable[None]],
         on_quality: Callable[[api.QualityEvent], None],
         on_state: Callable[[bool], Awaitable[None]],
+        on_refusal: Callable[[BabelcastError], None],
+        on_reopened: Callable[[], None],
         on_loss: Callable[[bool], None],
         clock_ms: Callable[[], int],
         buffer_s: int,
     ) -> None:
-        """`on_state` hears False when transcription is interrupted and True when it is back; `on_loss` hears
-        True when audio begins to be lost and False when transcription keeps up again.
+        """`on_state` hears False when transcription is interrupted and True when it is back; `on_refusal` why
+        it is refused, once, if that does not pass by itself; `on_reopened` that a new stream listens;
+        `on_loss` True when audio begins to be lost and False when transcription keeps up again.
         """
         self._bounds = bounds(buffer_s=buffer_s, max_segment_s=session.settings.max_buffer_timeout_s)
         self.timeline = Timeline(replay_ms=self._bounds.unanswered_s * 1000)
@@ -121,10 +131,16 @@ class Transcribing:
         self._on_result = on_result
         self._on_quality = on_quality
         self._on_state = on_state
+        self._on_refusal = on_refusal
+        self._on_reopened = on_reopened
         self._clock_ms = clock_ms
         self._on_loss = on_loss
         self._losing = False
         self._backoff = Backoff(most_s=REOPEN_WITHIN_S)
+        self._refusal: str | None = None
+        """Why transcription was refused, until it answers again."""
+        self._patient = False
+        self._closed = asyncio.Event()
         self._next_segment = 0
         self._answered_ms = 0
         self._open_since_ms: int | None = None
@@ -137,19 +153,21 @@ class Transcribing:
             self._lose(self._incoming.put(Arrived(pcm, self._clock_ms())), why="backlog")
 
     def close(self) -> None:
-        """No more audio; `run` returns when all of it has its result."""
+        """No more audio; `run` returns when all of it has its result, or is refused."""
         self._incoming.close()
+        self._closed.set()
 
     async def run(self, stream: TranscriptionStream | None) -> None:
         """Go, with a stream that has started or without, until the audio was closed and answered."""
-        while True:
-            ending = await self._converse(stream or await self._open())
+        while stream := stream or await self._open():
+            ending = await self._converse(stream)
             stream = None
             if ending is _Ending.BROKEN:
                 self._incoming.limit_ms = self._bounds.outage_s * 1000
-                await self._on_state(False)
             elif ending is _Ending.ANSWERED or not await self._incoming.ready():
                 return
+            else:
+                self._backoff.reset()
 
     async def _converse(self, stream: TranscriptionStream) -> _Ending:
         try:
@@ -160,14 +178,30 @@ class Transcribing:
                 if not sending.done():
                     raise ServiceUnavailable("Transcription ended before the talk did.")
         except* BabelcastError as broken:
-            log.warning("transcription stream broke", extra={"why": str(broken.exceptions[0])})
+            error = _cause(broken)
+            log.warning("transcription stream broke", extra={"code": error.code, "why": error.message})
+            await self._interrupted(error)
             return_value = _Ending.BROKEN
         else:
             return_value = sending.result()
         return return_value
 
-    async def _open(self) -> TranscriptionStream:
+    async def _interrupted(self, error: BabelcastError) -> None:
+        await self._on_state(False)
+        self._patient = error.code in REFUSALS
+        if self._patient and error.message != self._refusal:
+            self._refusal = error.message
+            self._on_refusal(error)
+
+    async def _open(self) -> TranscriptionStream | None:
+        """A stream that has started; None when it is refused and no more audio comes."""
         while True:
+            if self._patient:
+                if self._incoming.closed:
+                    return None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(REFUSED_S):
+                        await self._closed.wait()
             await self._backoff.wait()
             replay = self.timeline.replay()
             start_ms = replay[0].start_ms if replay else self.timeline.position_ms
@@ -180,14 +214,18 @@ class Transcribing:
             try:
                 stream = await self._stations.transcribe(config)
             except BabelcastError as error:
-                log.warning("transcription stream not opened", extra={"code": error.code})
-                await self._on_state(False)
+                log.warning(
+                    "transcription stream not opened", extra={"code": error.code, "why": error.message}
+                )
+                await self._interrupted(error)
             else:
                 if self._open_since_ms is not None:
                     # a segment longer than what is kept of it
                     self._lose(start_ms - self._open_since_ms, why="segment")
                     self._open_since_ms = None
-                await self._on_state(True)
+                self._on_reopened()
+                if self._refusal is None:  # else it may be refused again at the first word
+                    await self._on_state(True)
                 return stream
 
     async def _send(self, stream: TranscriptionStream) -> _Ending:
@@ -220,12 +258,15 @@ class Transcribing:
                 self._caught_up()
 
     async def _on_response(self, response: api.StreamingTranscribeResponse) -> None:
-        self._backoff.reset()
         if response.HasField("quality"):
             self._on_quality(response.quality)
         elif response.HasField("result") and response.result.segment >= self._next_segment:
+            if self._refusal is not None:
+                self._refusal, self._patient = None, False
+                await self._on_state(True)
             await self._on_result(response.result)
             if response.result.is_final:
+                self._backoff.reset()  # nothing less is progress: what breaks a stream may come again
                 self._next_segment = response.result.segment + 1
                 self._open_since_ms = None
                 self._answered_ms = response.result.end_ms
@@ -249,6 +290,14 @@ class Transcribing:
             self._losing = True
             log.warning("audio is lost", extra={"why": why, "lost_ms": round(lost_ms)})
             self._on_loss(True)
+
+
+def _cause(broken: ExceptionGroup[BabelcastError]) -> BabelcastError:
+    """Why a stream broke: a refusal rather than what followed from it."""
+    errors = [error for error in broken.exceptions if isinstance(error, BabelcastError)]
+    return min(
+        errors, key=lambda error: error.code not in REFUSALS, default=ServiceUnavailable("The stream broke.")
+    )
 
 
 async def _send_pcm(stream: TranscriptionStream, pcm: bytes) -> None:

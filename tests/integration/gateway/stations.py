@@ -26,7 +26,9 @@ class Hearing:
         self.pieces: list[bytes] = []
         self.end_came = asyncio.Event()
         self.left = asyncio.Event()
-        self.outgoing: asyncio.Queue[stt.StreamingTranscribeResponse | None] = asyncio.Queue()
+        self.outgoing: asyncio.Queue[stt.StreamingTranscribeResponse | BabelcastError | None] = (
+            asyncio.Queue()
+        )
         self._answer_end = answer_end
         self._grown = asyncio.Event()
 
@@ -83,6 +85,10 @@ class Hearing:
         """Break off without `ended`."""
         self.outgoing.put_nowait(None)
 
+    def refuse(self, error: BabelcastError) -> None:
+        """Break off with an error."""
+        self.outgoing.put_nowait(error)
+
     async def heard(self, size: int) -> bytes:
         """Wait until that many bytes were heard."""
         async with asyncio.timeout(PATIENCE_S):
@@ -138,6 +144,8 @@ class ScriptedTranscription(stt_rpc.TranscriptionServiceServicer):
         reader = asyncio.create_task(hearing.read(request_iterator))
         try:
             while (response := await hearing.outgoing.get()) is not None:
+                if isinstance(response, BabelcastError):
+                    raise response
                 yield response
                 if response.HasField("ended"):
                     return

@@ -1,14 +1,18 @@
 """Streams that break: nothing is lost, nothing comes twice, numbers run without gaps."""
 
 import array
+import asyncio
 import math
 
 import pytest
 
+from babelcast.errors import InvalidConfiguration, UnsupportedLanguage
 from babelcast.rpc.server import GrpcServer
+from babelcast.transcription.v1 import transcription_pb2 as stt
 from babelcast.transcription.v1 import transcription_pb2_grpc as stt_rpc
 from babelcast.translation.v1 import translation_pb2 as mt
 from babelcast.translation.v1 import translation_pb2_grpc as mt_rpc
+from gateway import transcribing
 from tests.integration.gateway.client import CHUNK, Client, Message
 from tests.integration.gateway.stage import Stage, Talk, eventually
 
@@ -104,6 +108,68 @@ async def test_audio_is_kept_while_no_stream_can_be_opened(stage: Stage) -> None
         assert await again.heard(len(expected)) == expected
         await talk.speaker.until("systemRecovered")
         await talk.speaker.ask("sessionEnded", action="endSession")
+
+
+async def test_what_a_new_stream_does_not_find_has_cleared(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warning outlives its stream, and is taken back when the next one hears nothing wrong for a while."""
+    talk = await stage.talk()
+    talk.hearing.quality(stt.QUALITY_ISSUE_SNR_LOW, active=True)
+    await talk.speaker.until("audio_quality_warning")
+    talk.hearing.cut()
+    talk.hearing = await stage.transcription.opened()
+    await speak(talk, 1)
+    await talk.speaker.fence()
+    assert talk.speaker.all("audio_quality_ok") == []
+    monkeypatch.setattr("gateway.sound_warnings.CONFIRM_MS", -1)  # the while is over
+    await speak(talk, 2)
+    assert (await talk.speaker.until("audio_quality_ok"))["issue"] == "snr_low"
+
+
+def degraded(talk: Talk) -> list[str]:
+    """What the speaker was told of transcription: what is wrong, or "" when it works again."""
+    kinds = {"serviceDegraded", "systemRecovered"}
+    told = [message for message in talk.speaker.seen if message["type"] in kinds]
+    return [m["message"] if m["type"] == "serviceDegraded" else "" for m in told]
+
+
+async def test_the_speaker_learns_why_transcription_is_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, however often it is tried; it is back when it answers, and the audio is heard then."""
+    monkeypatch.setattr("gateway.transcribing.REFUSED_S", 0.01)
+    talk = await stage.talk()
+    await speak(talk, 1)
+    for _ in range(3):
+        talk.hearing.quality(stt.QUALITY_ISSUE_SNR_LOW, active=True)
+        talk.hearing.refuse(InvalidConfiguration("The credentials are not valid."))
+        talk.hearing = await stage.transcription.opened()
+        assert await talk.hearing.heard(len(CHUNK)) == chunk(1)
+    await talk.speaker.fence()
+    interrupted, why = degraded(talk)
+    assert "interrupted" in interrupted
+    assert "The credentials are not valid." in why
+    talk.hearing.final(0, "One.", end_ms=100)
+    await talk.speaker.until("transcript")
+    assert degraded(talk)[2:] == [""]
+    talk.hearing.refuse(InvalidConfiguration("The credentials are not valid."))
+    await stage.transcription.opened()
+    await talk.speaker.fence()
+    assert degraded(talk)[3:] == [interrupted, why]
+
+
+async def test_a_refused_stream_is_seldom_asked_for_again(stage: Stage) -> None:
+    """Not as soon as one that broke; and the end of the talk does not wait for it."""
+    talk = await stage.talk()
+    await speak(talk, 1)
+    stage.transcription.refusals = [UnsupportedLanguage("en", available=["de"])] * 2
+    talk.hearing.cut()
+    await talk.speaker.until("serviceDegraded", where=lambda m: "not available" in m["message"])
+    async with asyncio.timeout(transcribing.REFUSED_S / 2):
+        await talk.speaker.ask("sessionEnded", action="endSession")
+    assert stage.transcription.refusals == []
+    assert len(stage.transcription.streams) == 1
 
 
 async def test_the_end_comes_after_a_cut(stage: Stage) -> None:

@@ -104,6 +104,17 @@ def test_a_new_stream_confirms_or_clears(talk: Talk) -> None:
     assert talk.told[-1][1] == api.QUALITY_ISSUE_ECHO
 
 
+def test_what_the_last_stream_heard_is_not_told_of_the_new_one(talk: Talk) -> None:
+    """An issue that was not told when its stream ended is told when the new stream finds it, or never."""
+    talk.run(1, session_api.BroadcastState(is_muted=True, volume=1.0))
+    talk.change(SILENCE, active=True, level_dbfs=-120, threshold_dbfs=-50)
+    talk.now_ms += 60_000
+    talk.warnings.reopened(talk.now_ms)
+    assert talk.run(30) == []
+    talk.change(SILENCE, active=True, level_dbfs=-120, threshold_dbfs=-50)
+    assert talk.run(1) == [True]
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 90)), max_size=30))
 def test_never_two_in_a_minute(steps: Sequence[tuple[bool, int]]) -> None:
     """However an issue flickers, warnings are a minute apart, and all-clears stand between them."""
