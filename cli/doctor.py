@@ -36,6 +36,7 @@ ENGINE_MODULES = (
     "soxr",
     "websockets",
 )
+PICO_MODULE = "py_nanotts"
 DEBIAN_PACKAGES = {
     "apertium": "/usr/bin/apertium-wblank-mode",
     "apertium-es-pt": "/usr/share/apertium/modes/pt-es.mode",
@@ -172,7 +173,7 @@ def apertium(_patient: Patient) -> Iterator[Finding]:
 
 
 def voice(_patient: Patient) -> Iterator[Finding]:
-    """The speech synthesiser's library."""
+    """espeak-ng's library."""
     try:
         import espeakng_loader
 
@@ -185,6 +186,14 @@ def voice(_patient: Patient) -> Iterator[Finding]:
         yield Finding("voice", Verdict.OK, "espeak-ng")
     else:
         yield Finding("voice", Verdict.FAIL, "espeak-ng's data is missing", SETUP)
+
+
+def better_voice(_patient: Patient) -> Iterator[Finding]:
+    """SVOX Pico, without which espeak-ng speaks its languages as well."""
+    if importlib.util.find_spec(PICO_MODULE) is None:
+        yield Finding("better voice", Verdict.WARN, "SVOX Pico is missing, so espeak-ng speaks for it", SETUP)
+    else:
+        yield Finding("better voice", Verdict.OK, "SVOX Pico")
 
 
 def port(patient: Patient) -> Iterator[Finding]:
@@ -235,6 +244,7 @@ CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     translation,
     apertium,
     voice,
+    better_voice,
     port,
     disk,
     sound_devices,

@@ -24,8 +24,9 @@ class TieredVoice:
         return self._usual.languages | self._better.languages
 
     def names(self, language: str) -> list[str]:
-        """The voices of both, the usual ones first."""
-        return [*self._usual.names(language), *self._better.names(language)]
+        """The voices of both, first what most sessions hear."""
+        usual, better = self._usual.names(language), self._better.names(language)
+        return [*better, *usual] if self._for_all else [*usual, *better]
 
     async def warm(self) -> None:
         """Load what everybody hears; a voice for premium sessions alone starts with its first sentence."""

@@ -55,6 +55,14 @@ def test_a_missing_module_is_a_failure(patient: Patient, monkeypatch: pytest.Mon
     assert "no_such_module" in finding.found
 
 
+def test_a_missing_better_voice_is_only_warned_of(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """espeak-ng speaks its languages then."""
+    assert verdicts(doctor.better_voice(patient)) == [Verdict.OK]
+    monkeypatch.setattr(doctor, "PICO_MODULE", "no_such_module")
+    assert verdicts(doctor.better_voice(patient)) == [Verdict.WARN]
+    assert doctor.better_voice in doctor.CHECKS
+
+
 def test_another_python_is_a_failure(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only 3.11 will do."""
     assert verdicts(doctor.python(patient)) == [Verdict.OK]

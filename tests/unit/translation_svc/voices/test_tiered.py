@@ -8,12 +8,19 @@ from translation_svc.segments import Prosody, Tier
 from translation_svc.voices.tiered import TieredVoice
 
 
+class BetterVoice(FakeVoice):
+    """A voice of one language."""
+
+    languages = frozenset({"es"})
+
+    def names(self, language: str) -> list[str]:
+        return [f"better-{language}"] if language in self.languages else []
+
+
 @pytest.fixture
 def better() -> FakeVoice:
     """It speaks one language."""
-    voice = FakeVoice()
-    voice.languages = frozenset({"es"})
-    return voice
+    return BetterVoice()
 
 
 async def _speak(voice: TieredVoice, language: str, tier: Tier) -> int:
@@ -30,7 +37,7 @@ async def test_premium_sessions_hear_the_better_voice_where_there_is_one(
     assert [language for language, _, _ in better.said] == ["es"]
     assert [language for language, _, _ in voice.said] == ["pt", "es"]
     assert tiered.languages == voice.languages
-    assert tiered.names("es") == ["fake-es", "fake-es"]
+    assert tiered.names("es") == ["fake-es", "better-es"]
     assert tiered.names("pt") == ["fake-pt"]
 
 
@@ -41,6 +48,8 @@ async def test_all_sessions_may_hear_the_better_voice(voice: FakeVoice, better: 
         assert await _speak(tiered, language, tier) == 4
     assert [language for language, _, _ in better.said] == ["es", "es"]
     assert [language for language, _, _ in voice.said] == ["pt"]
+    assert tiered.names("es") == ["better-es", "fake-es"]
+    assert tiered.names("pt") == ["fake-pt"]
 
 
 async def test_the_usual_voice_stands_in_for_the_better_one(voice: FakeVoice, better: FakeVoice) -> None:
