@@ -100,7 +100,7 @@ def report(talks: Sequence[Talk], speech: Sound, *, refused: str = "", tried: bo
         for heard in talk.listeners:
             captions += measures.first_captions(heard, spoken)
             voices.setdefault(heard.language, []).extend(measures.voice_lags(heard, spoken))
-            lost += len(spoken.keys() - {voice.message.segment_id for _, voice in heard.voices})
+            lost += len(spoken.keys() - measures.voiced(heard))
     every_voice = [delay for delays in voices.values() for delay in delays]
     listeners = [heard for talk in talks for heard in talk.listeners]
     return LatencyReport(

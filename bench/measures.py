@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import UNSET
 
 from babelcast.pcm import BYTES_PER_SAMPLE
 from babelcast.wav import Sound
@@ -89,6 +90,15 @@ def voice_lags(heard: Heard, spoken: dict[str, Span]) -> list[Delay]:
         for at_s, voice in heard.voices
         if voice.message.segment_id in spoken
     ]
+
+
+def voiced(heard: Heard) -> set[str]:
+    """The segments that were spoken, alone or together with others."""
+    found: set[str] = set()
+    for _, voice in heard.voices:
+        message = voice.message
+        found.update([message.segment_id] if message.segment_ids is UNSET else message.segment_ids)
+    return found
 
 
 def first_transcripts(talk: Talk, spoken: dict[str, Span]) -> list[Delay]:

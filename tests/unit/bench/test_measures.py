@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from babelcast.client import Voice
 from babelcast.protocol.server_messages import Caption, Transcript
@@ -83,6 +84,14 @@ def test_lags_count_from_the_end_and_captions_from_the_first_word() -> None:
     heard.captions += [(2.2, caption("s1")), (2.9, caption("s1")), (5.0, caption("s2"))]
     assert [round(lag.delay_s, 3) for lag in measures.voice_lags(heard, spoken)] == [0.5, 0.7]
     assert [round(lag.delay_s, 3) for lag in measures.first_captions(heard, spoken)] == [1.2, 1.0]
+
+
+def test_what_is_spoken_together_is_spoken() -> None:
+    """All segments of a voice count, not only its first."""
+    heard = Heard(
+        "es", voices=[(1.0, voice(1)), (2.0, Voice(replace(make_voice(2), segment_ids=["s2", "s3"]), b""))]
+    )
+    assert measures.voiced(heard) == {"s1", "s2", "s3"}
 
 
 def test_a_summary_is_nearest_rank() -> None:
