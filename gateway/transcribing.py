@@ -179,12 +179,12 @@ class Transcribing:
                     raise ServiceUnavailable("Transcription ended before the talk did.")
         except* BabelcastError as broken:
             error = _cause(broken)
-            log.warning("transcription stream broke", extra={"code": error.code, "why": error.message})
-            await self._interrupted(error)
-            return_value = _Ending.BROKEN
         else:
-            return_value = sending.result()
-        return return_value
+            return sending.result()
+        # not in the handler, which would wrap a cancellation
+        log.warning("transcription stream broke", extra={"code": error.code, "why": error.message})
+        await self._interrupted(error)
+        return _Ending.BROKEN
 
     async def _interrupted(self, error: BabelcastError) -> None:
         await self._on_state(False)
