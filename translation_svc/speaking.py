@@ -42,8 +42,9 @@ class _Waiting:
 class Speaking:
     """Speaks final texts as the governor says.
 
-    The queue: a text waits for room once MAX_WAITING wait, which takes minutes of a hanging voice, since
-    those that become too late are spoken over. A text that is corrected while it waits is spoken corrected.
+    The queue: those that become too late are spoken over. So is the oldest once MAX_WAITING wait, which takes
+    minutes of a hanging voice that may be late: captions never wait for it. A text that is corrected while it
+    waits is spoken corrected.
     """
 
     def __init__(
@@ -68,7 +69,6 @@ class Speaking:
         self._tally = tally
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
-        self._room = asyncio.Semaphore(MAX_WAITING)
         self._changed = asyncio.Event()
         self._resumed = False
         self._closed = False
@@ -85,9 +85,10 @@ class Speaking:
                 text = replace(old.text, characters=len(words))
                 self._waiting[place] = replace(new, text=text)
                 return
-        await self._room.acquire()
+        overdue = self._take(1) if len(self._waiting) >= MAX_WAITING else []
         self._waiting.append(new)
         self._changed.set()
+        await self._skip(overdue)
 
     def close(self) -> None:
         """No more texts: `run` says what waits without rest, and returns."""
@@ -117,10 +118,7 @@ class Speaking:
                 await self._changed.wait()
 
     def _take(self, count: int) -> list[_Waiting]:
-        taken = [self._waiting.popleft() for _ in range(count)]
-        for _ in taken:
-            self._room.release()
-        return taken
+        return [self._waiting.popleft() for _ in range(count)]
 
     async def _skip(self, taken: Sequence[_Waiting]) -> None:
         for waiting in taken:

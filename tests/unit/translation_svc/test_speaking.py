@@ -25,7 +25,7 @@ from translation_svc.segments import (
     Tier,
     Translation,
 )
-from translation_svc.speaking import blended
+from translation_svc.speaking import MAX_WAITING, blended
 from translation_svc.turns import Urgency
 
 ResultT = TypeVar("ResultT")
@@ -96,6 +96,7 @@ class Talk:
     """A lane with what it answered, and when, s."""
 
     desk: Desk = field(default_factory=Desk)
+    bound_s: float = BOUND_S
     answers: list[tuple[float, Answer]] = field(default_factory=list)
     ended_s: dict[int, float] = field(default_factory=dict)
     lane: Lane = field(init=False)
@@ -113,7 +114,7 @@ class Talk:
             interpreter=self.desk,
             emit=emit,
             segment_timeout_s=10.0,
-            voice_lag_s=BOUND_S,
+            voice_lag_s=self.bound_s,
             clock=loop.time,
         )
 
@@ -216,6 +217,22 @@ def test_captions_do_not_wait_for_the_voice() -> None:
     for at_s, answer in held.answers:
         if isinstance(answer, Translation):
             assert at_s - held.ended_s[answer.segment] <= DELAY_S + 0.1
+
+
+def test_captions_do_not_wait_for_a_voice_that_hangs_without_a_bound() -> None:
+    """With no bound of lag nothing is too late; of more than can wait, the oldest is spoken over."""
+
+    async def talk() -> Talk:
+        talk = Talk(Desk(takes_s=60.0), bound_s=0.0)
+        await talk.hold([(2.0, 2.0)] * (2 * MAX_WAITING))
+        return talk
+
+    held = in_virtual_time(talk)
+    for at_s, answer in held.answers:
+        if isinstance(answer, Translation):
+            assert at_s - held.ended_s[answer.segment] <= DELAY_S + 0.1
+    assert sorted(number for number, _ in held.fates()) == list(range(2 * MAX_WAITING))
+    assert {kind for _, kind in held.fates()} == {"Failure", "SpokenOver"}
 
 
 def test_a_stream_that_is_opened_anew_knows_what_is_still_to_be_heard() -> None:
