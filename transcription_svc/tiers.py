@@ -28,35 +28,42 @@ class Tiers:
     def __init__(self, standard: Engine, *, premium: Callable[[], Engine] | None = None) -> None:
         """`premium` loads the better engine, blocking; None when none is installed.
 
-        It may raise ServiceUnavailable, and is then not tried again: the standard engine serves all.
+        If it fails it is not tried again: the standard engine serves all.
         """
         self.standard = standard
         self._load_premium = premium
-        self._premium: Engine | None = None
-        self._loading = asyncio.Lock()
+        self._loading: asyncio.Task[Engine | None] | None = None
 
     @property
     def has_premium(self) -> bool:
         """Whether there is a better engine than the standard one."""
-        return self._premium is not None or self._load_premium is not None
+        if self._loading is not None and self._loading.done():
+            return self._loading.result() is not None
+        return self._load_premium is not None
 
     async def pick(self, tier: str, language: str) -> Engine:
         """The engine for a stream: for premium the better one if it knows the language, else the standard."""
-        if tier != PREMIUM:
+        if tier != PREMIUM or self._load_premium is None:
             return self.standard
-        async with self._loading:
-            load, self._load_premium = self._load_premium, None
-            if load is not None:
-                try:
-                    self._premium = await asyncio.to_thread(load)
-                except ServiceUnavailable as error:
-                    log.warning("premium engine cannot be loaded", extra={"why": str(error)})
-        if self._premium is None or language not in self._premium.transcriber.capabilities.languages:
+        if self._loading is None:
+            self._loading = asyncio.create_task(_load(self._load_premium), name="load premium engine")
+        # shielded: who asked first may not wait for long enough, and the next one asks again
+        premium = await asyncio.shield(self._loading)
+        if premium is None or language not in premium.transcriber.capabilities.languages:
             return self.standard
-        return self._premium
+        return premium
 
     async def aclose(self) -> None:
-        """Free all engines."""
+        """Free all engines; one that is being loaded is waited for."""
         await self.standard.transcriber.aclose()
-        if self._premium is not None:
-            await self._premium.transcriber.aclose()
+        premium = None if self._loading is None else await self._loading
+        if premium is not None:
+            await premium.transcriber.aclose()
+
+
+async def _load(load: Callable[[], Engine]) -> Engine | None:
+    try:
+        return await asyncio.to_thread(load)
+    except (ServiceUnavailable, OSError, RuntimeError, ValueError, MemoryError) as error:
+        log.warning("premium engine cannot be loaded", extra={"why": str(error)})
+        return None

@@ -74,13 +74,18 @@ def size_of(name: str) -> str:
     return name.removeprefix(_PREFIX)
 
 
+def english_alone(size: str) -> bool:
+    """Whether a size was made for English alone; the distilled ones were, though they know other tokens."""
+    return size.endswith(".en") or size.startswith("distil-")
+
+
 def best_installed(data_dir: Path, *, above: str) -> Path | None:
     """The folder of the best multilingual model in the data folder that is better than size `above`.
 
     A model of no known size is taken for better than none of them: None.
     """
     better = SIZES[SIZES.index(above) + 1 :] if above in SIZES else ()
-    folders = [size_folder(data_dir, size) for size in reversed(better) if not size.endswith(".en")]
+    folders = [size_folder(data_dir, size) for size in reversed(better) if not english_alone(size)]
     return next((folder for folder in folders if (folder / _WEIGHTS).is_file()), None)
 
 

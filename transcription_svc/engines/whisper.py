@@ -20,7 +20,7 @@ from transcription_svc.audio import Samples
 from transcription_svc.capacity import DecodeCost
 from transcription_svc.engines.base import Capabilities, DecodeTask, Effort, Hypothesis, Word
 from transcription_svc.engines.mel import FRAMES_PER_SECOND, log_mel
-from transcription_svc.engines.model import ModelFiles
+from transcription_svc.engines.model import ModelFiles, english_alone, size_of
 from transcription_svc.stabilizer import prefix_distances
 from transcription_svc.words import join, key, pieces, unspaced
 
@@ -140,8 +140,9 @@ class WhisperDecoder:
         self._tokenizer = tokenizers.Tokenizer.from_buffer(model.files["tokenizer.json"])
         self._multilingual = bool(self._model.is_multilingual)
         self._bands = int(self._model.n_mels)
+        english = not self._multilingual or english_alone(size_of(model.name))
         self._capabilities = Capabilities(
-            name=model.name, languages=LANGUAGES if self._multilingual else _ENGLISH, word_times=True
+            name=model.name, languages=_ENGLISH if english else LANGUAGES, word_times=True
         )
         self._end = self._special("<|endoftext|>")
 

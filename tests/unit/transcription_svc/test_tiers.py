@@ -45,6 +45,31 @@ async def test_the_better_engine_is_loaded_once_and_only_when_asked_for() -> Non
     assert better.closed
 
 
+async def test_who_does_not_wait_for_the_load_does_not_spoil_it() -> None:
+    """A stream that is given up while the better engine loads leaves it to the next one."""
+    loads = []
+    began, go_on = threading.Event(), threading.Event()
+    better = NamedTranscriber("small", "en")
+
+    def load() -> Engine:
+        loads.append(1)
+        began.set()
+        assert go_on.wait(10)
+        return Engine(better)
+
+    tiers = Tiers(Engine(NamedTranscriber("base", "en")), premium=load)
+    impatient = asyncio.create_task(tiers.pick("premium", "en"))
+    assert await asyncio.to_thread(began.wait, 10)
+    impatient.cancel()
+    await asyncio.wait([impatient])
+    assert tiers.has_premium
+    go_on.set()
+    assert (await tiers.pick("premium", "en")).transcriber is better
+    assert len(loads) == 1
+    await tiers.aclose()
+    assert better.closed
+
+
 async def test_a_better_engine_that_does_not_load_is_done_without() -> None:
     """The standard engine serves premium streams when the better one is damaged or not there."""
     tries = []

@@ -114,7 +114,7 @@ def test_an_unknown_size_is_named(tmp_path: Path) -> None:
 def test_the_best_installed_model_is_found(tmp_path: Path) -> None:
     """Of better ones the best that knows more than English; none for the best one or one of no known size."""
     assert model.best_installed(tmp_path, above="base") is None
-    for size in ("tiny", "small", "medium", "medium.en"):
+    for size in ("tiny", "small", "medium", "medium.en", "distil-large-v3"):
         fill(model.size_folder(tmp_path, size))
     assert model.best_installed(tmp_path, above="base") == model.size_folder(tmp_path, "medium")
     assert model.best_installed(tmp_path, above="large-v3") is None
