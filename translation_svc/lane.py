@@ -1,6 +1,7 @@
 """One target language of one stream: its segments in order, one after the other."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict, deque
@@ -41,7 +42,8 @@ class Lane:
     """Answers one language's segments.
 
     The queue: finals block the submitter once MAX_WAITING wait (which takes minutes of a dead engine);
-    of partials only the newest waits, and none that a final has overtaken. A final that was accepted before,
+    of partials only the newest waits, and none that a final has overtaken; one that is under way then is
+    given up, for at a busy engine it may wait for long. A final that was accepted before,
     at this revision or a later one, is not accepted again.
     """
 
@@ -81,6 +83,8 @@ class Lane:
         self._waiting: deque[_Work] = deque()
         self._finals: OrderedDict[int, int] = OrderedDict()
         self._newest_final = -1
+        self._under_way: tuple[int, asyncio.Timeout] | None = None
+        """The partial that is being translated, and what gives it up."""
         self._said = (-1, "")
         self._closed = False
         self._changed = asyncio.Condition()
@@ -92,6 +96,7 @@ class Lane:
                 return
             self._drop_overtaken_partials(segment)
             if segment.is_final:
+                self._give_up_partial(segment)
                 self._remember(segment)
                 await self._changed.wait_for(lambda: self._closed or len(self._waiting) < MAX_WAITING)
             if not self._closed:
@@ -119,7 +124,25 @@ class Lane:
                     return
                 work = self._waiting.popleft()
                 self._changed.notify_all()
-            await self._answer(work)
+            if work.segment.is_final:
+                await self._answer(work)
+            else:
+                await self._answer_partial(work)
+
+    async def _answer_partial(self, work: _Work) -> None:
+        """Answer, unless a final overtakes it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as until_overtaken:
+                self._under_way = work.segment.number, until_overtaken
+                try:
+                    await self._answer(work)
+                finally:
+                    self._under_way = None
+
+    def _give_up_partial(self, final: Segment) -> None:
+        if self._under_way is not None and self._under_way[0] <= final.number:
+            self._under_way[1].reschedule(asyncio.get_running_loop().time())
+            self._under_way = None  # what has been rescheduled to now cannot be again
 
     def _is_outdated(self, segment: Segment) -> bool:
         if segment.is_final:

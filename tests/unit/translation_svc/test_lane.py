@@ -169,6 +169,55 @@ async def test_a_final_overtakes_its_partials() -> None:
     assert [text for text, _ in desk.translated] == ["final", "next", "between"]
 
 
+class BusyDesk(Desk):
+    """An engine that is so busy with others' finals that no partial gets its turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.finals = asyncio.Event()
+
+    async def translate(
+        self,
+        text: str,
+        *,
+        source: str,
+        target: str,
+        glossary: Glossary,
+        urgency: Urgency,
+        tally: Tally = uncounted,
+        context: str = "",
+    ) -> str:
+        if urgency is Urgency.PARTIAL:
+            self.asked.set()
+            await asyncio.Event().wait()
+        self.finals.set()
+        return text.upper()
+
+
+async def test_a_final_does_not_wait_for_its_partial_that_is_under_way() -> None:
+    """That has no answer any more, not even a failure; a later segment's goes on."""
+    desk, answers = BusyDesk(), list[Answer]()
+    lane = _lane(desk, answers, timeout_s=1)
+    running = asyncio.create_task(lane.run())
+    await lane.submit(_segment(1, "partial", final=False), ES)
+    await desk.asked.wait()
+    await lane.submit(_segment(1, "final", revision=2), ES)
+    async with asyncio.timeout(0.5):
+        await desk.finals.wait()
+    desk.asked.clear()
+    await lane.submit(_segment(3, "next", final=False), ES)
+    await desk.asked.wait()
+    await lane.submit(_segment(2, "between"), ES)
+    await lane.close()
+    await running
+    assert answers == [
+        Translation(1, 2, "es", "FINAL", True),
+        Failure(3, 1, "es", Component.TRANSLATION, ErrorCode.SERVICE_UNAVAILABLE, False),
+        Translation(2, 1, "es", "BETWEEN", True),
+    ]
+
+
 async def test_a_repeated_final_is_answered_once_and_an_edited_one_again() -> None:
     """Segment and revision together are what is answered once."""
     desk, answers = Desk(), list[Answer]()
