@@ -5,8 +5,8 @@ further word may change what went before it. Three rules keep captions calm (aft
 "Re-translation versus Streaming for Simultaneous Translation", 2020):
 
 - a word is shown once two translations in a row agree on it and on all before it, and on HELD_BACK more words
-  behind it; of the first translation, which is often the only one of a short sentence, all words but the last
-  UNCONFIRMED are shown at once;
+  behind it; while nothing is shown yet, all words but the last UNCONFIRMED of a translation are, since short
+  sentences often have only one before their final one;
 - a caption only grows, whatever else a translation says;
 - unless PERSISTENT translations in a row agree on something else: then it is corrected, for it would not grow
   any more until the final caption.
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 HELD_BACK = 2
-UNCONFIRMED = 3
+UNCONFIRMED = 1
 PERSISTENT = 2
 
 
@@ -42,7 +42,9 @@ class OpenCaption:
         if segment > self.segment:
             self.segment, self.shown, self.before, self.contradictions = segment, (), (), 0
         words = tuple(text.split())
-        sure = common_words(self.before, words) - HELD_BACK if self.before else len(words) - UNCONFIRMED
+        sure = common_words(self.before, words) - HELD_BACK
+        if not self.shown:
+            sure = max(sure, len(words) - UNCONFIRMED)
         agreed = words[: max(0, sure)]
         self.before = words
         return self._follow(agreed)

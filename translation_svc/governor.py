@@ -1,7 +1,8 @@
 """Keeps a voice close to the speaker: how the texts that wait to be spoken are spoken, or not at all. Pure.
 
-It imagines a listener who plays all clips back to back. While that one is busy a text waits, and is spoken
-just before its turn, when it is known what else has come. The further the voice is behind, the more is done:
+It imagines a listener who plays all clips back to back. While that one is busy for long, a text waits, and
+is spoken some seconds before its turn, when it is known what else has come. The further the voice is behind,
+the more is done:
 
     pauses are shortened, then the pace is raised, then texts are merged into one clip, then texts are skipped
 
@@ -30,7 +31,9 @@ _PACE_FROM, _PACE_FULL = 0.15, 0.6
 _MERGE_FROM = 0.6
 _LONGEST_PAUSE_S, _SHORTEST_PAUSE_S = 0.4, 0.08
 _STEP_UP, _STEP_DOWN, _DEAD_BAND = 0.08, 0.04, 0.04
-_LEAD_S, _MAX_LEAD_S = 0.5, 3.0
+_LEAD, _MAX_LEAD = 0.3, 0.75
+"""A clip is made as soon as its turn is nearer than so much of the bound, sooner by a slow engine: clients
+have it in hand early, and while the voice is so close, nothing would be decided better later."""
 _MARGIN = 1.25
 """A merged text is taken to begin as late as if what is before it took so much longer than expected."""
 _KNOWN_TEXT, _KNOWN_S = 60.0, 4.0
@@ -112,7 +115,7 @@ class Governor:
         start_s = max(self.free_s, now_s + self.synthesis_s)
         if start_s > self.latest_start_s(waiting[0]):
             return Skip()
-        lead_s = min(_LEAD_S + 2 * self.synthesis_s, _MAX_LEAD_S)
+        lead_s = min(_LEAD * self.bound_s + 2 * self.synthesis_s, _MAX_LEAD * self.bound_s)
         if self.free_s - lead_s > now_s and not hurry:
             return Rest(self.free_s - lead_s)
         pressure = self.pressure(waiting, start_s=start_s)

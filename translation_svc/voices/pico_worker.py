@@ -10,6 +10,8 @@ from translation_svc.worker_loop import run
 
 VOICES: Mapping[str, str] = {"de": "de-DE", "en": "en-US", "es": "es-ES", "fr": "fr-FR", "it": "it-IT"}
 _LONGEST_WORD = 60
+_USUAL_SPEED = 1.2
+"""Its own usual pace is slow: 13 characters of Spanish a second, where speakers have about 15."""
 
 
 class Request(msgspec.Struct, array_like=True, frozen=True):
@@ -54,7 +56,7 @@ def main(_arguments: list[str]) -> Callable[[bytes], bytes]:
 
     def speak(request: Request) -> bytes:
         sound: bytes = engine.speak(
-            plain(request.text), voice=request.voice, speed=request.speed, pitch=request.pitch
+            plain(request.text), voice=request.voice, speed=_USUAL_SPEED * request.speed, pitch=request.pitch
         )
         return sound
 

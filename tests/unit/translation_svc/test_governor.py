@@ -188,11 +188,11 @@ def test_what_was_recognised_late_is_still_spoken() -> None:
 
 def test_a_text_rests_until_shortly_before_its_turn_unless_in_a_hurry() -> None:
     """Then it is known what else has come."""
-    governor = Governor(BOUND_S).resumed(now_s=10.0, unplayed_s=4.0)
-    text = Text(9.0, 10.0, 30)
+    governor = Governor(BOUND_S).resumed(now_s=10.0, unplayed_s=0.8 * BOUND_S)
+    text = Text(9.5, 10.0, 30)
     move = governor.decide([text], now_s=10.0)
     assert isinstance(move, Rest)
-    assert 13.0 <= move.until_s < 14.0
+    assert move.until_s == pytest.approx(10.0 + 0.5 * BOUND_S)
     assert isinstance(governor.decide([text], now_s=move.until_s), Say)
     assert isinstance(governor.decide([text], now_s=10.0, hurry=True), Say)
 
@@ -200,10 +200,11 @@ def test_a_text_rests_until_shortly_before_its_turn_unless_in_a_hurry() -> None:
 def test_a_slow_engine_is_asked_earlier() -> None:
     """By what it took before."""
     quick = Governor(BOUND_S, free_s=20.0)
-    slow = replace(quick, synthesis_s=1.0)
-    text = Text(15.0, 15.5, 30)
-    rests = [governor.decide([text], now_s=15.5) for governor in (quick, slow)]
-    assert [rest.until_s for rest in rests if isinstance(rest, Rest)] == [19.5, 17.5]
+    slow, slower = replace(quick, synthesis_s=1.0), replace(quick, synthesis_s=4.0)
+    text = Text(13.0, 13.5, 30)
+    rests = [governor.decide([text], now_s=13.5) for governor in (quick, slow, slower)]
+    found = [20.0 - rest.until_s for rest in rests if isinstance(rest, Rest)]
+    assert found == pytest.approx([0.3 * BOUND_S, 0.3 * BOUND_S + 2.0, 0.75 * BOUND_S])
 
 
 def test_several_texts_are_merged_under_pressure_only() -> None:
