@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable
 
 from babelcast.bus.base import Bus, Topic
-from babelcast.errors import BabelcastError
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.protocol.server_messages import ServerMessage
@@ -65,7 +64,7 @@ class Pipeline:
             on_result=self._on_result,
             on_quality=self._on_quality,
             on_state=self._on_transcription_state,
-            on_refusal=self._on_refusal,
+            on_refusal=self.remind,
             on_reopened=self._on_reopened,
             on_loss=self._on_loss,
             clock_ms=clock_ms,
@@ -111,6 +110,11 @@ class Pipeline:
     def hold(self, held: bool) -> None:
         """Whether audio waits for what comes before it: until it is fed, silence is not taken for a pause."""
         self._transcribing.held = held
+
+    def remind(self) -> None:
+        """Tell the speaker, who may have come back, why the talk is not transcribed, if it is refused."""
+        if self._transcribing.refusal is not None:
+            self._notice(REFUSED + self._transcribing.refusal, degraded=True)
 
     async def edit(self, segment: int, text: str, *, request_id: str = "") -> None:
         """Correct a sentence everywhere; it is shown again, not spoken again. The speaker's transcript is the
@@ -212,9 +216,6 @@ class Pipeline:
 
     def _on_reopened(self) -> None:
         self._warnings.reopened(self._clock_ms())
-
-    def _on_refusal(self, error: BabelcastError) -> None:
-        self._notice(REFUSED + error.message, degraded=True)
 
     def _on_loss(self, losing: bool) -> None:
         self._notice(LOSING if losing else "Transcription keeps up again.", degraded=losing)

@@ -121,6 +121,7 @@ class Speaker:
             speaker._start(None)
         else:
             speaker._usage = room.pipeline.usage
+            room.pipeline.remind()
         await desk.rooms.confirm(room)
         return speaker
 

@@ -110,20 +110,22 @@ class Transcribing:
         on_result: Callable[[api.TranscriptResult], Awaitable[None]],
         on_quality: Callable[[api.QualityEvent], None],
         on_state: Callable[[bool], Awaitable[None]],
-        on_refusal: Callable[[BabelcastError], None],
+        on_refusal: Callable[[], None],
         on_reopened: Callable[[], None],
         on_loss: Callable[[bool], None],
         clock_ms: Callable[[], int],
         buffer_s: int,
     ) -> None:
-        """`on_state` hears False when transcription is interrupted and True when it is back; `on_refusal` why
-        it is refused, once, if that does not pass by itself; `on_reopened` that a new stream listens;
-        `on_loss` True when audio begins to be lost and False when transcription keeps up again.
+        """`on_state` hears False when transcription is interrupted and True when it is back; `on_refusal`
+        that there is another `refusal`; `on_reopened` that a new stream listens; `on_loss` True when audio
+        begins to be lost and False when transcription keeps up again.
         """
         self._bounds = bounds(buffer_s=buffer_s, max_segment_s=session.settings.max_buffer_timeout_s)
         self.timeline = Timeline(replay_ms=self._bounds.unanswered_s * 1000)
         self.lost_ms = 0.0
         """Audio lost because transcription did not keep up, or was away for too long."""
+        self.refusal: str | None = None
+        """Why transcription was refused, until it answers again."""
         self.held = False
         """Whether audio is on its way that waits for what comes before it: then silence is no pause."""
         self._session = session
@@ -137,8 +139,6 @@ class Transcribing:
         self._on_loss = on_loss
         self._losing = False
         self._backoff = Backoff(most_s=REOPEN_WITHIN_S)
-        self._refusal: str | None = None
-        """Why transcription was refused, until it answers again."""
         self._patient = False
         self._closed = asyncio.Event()
         self._next_segment = 0
@@ -189,9 +189,9 @@ class Transcribing:
     async def _interrupted(self, error: BabelcastError) -> None:
         await self._on_state(False)
         self._patient = error.code in REFUSALS
-        if self._patient and error.message != self._refusal:
-            self._refusal = error.message
-            self._on_refusal(error)
+        if self._patient and error.message != self.refusal:
+            self.refusal = error.message
+            self._on_refusal()
 
     async def _open(self) -> TranscriptionStream | None:
         """A stream that has started; None when it is refused and no more audio comes."""
@@ -224,7 +224,7 @@ class Transcribing:
                     self._lose(start_ms - self._open_since_ms, why="segment")
                     self._open_since_ms = None
                 self._on_reopened()
-                if self._refusal is None:  # else it may be refused again at the first word
+                if self.refusal is None:  # else it may be refused again at the first word
                     await self._on_state(True)
                 return stream
 
@@ -261,8 +261,8 @@ class Transcribing:
         if response.HasField("quality"):
             self._on_quality(response.quality)
         elif response.HasField("result") and response.result.segment >= self._next_segment:
-            if self._refusal is not None:
-                self._refusal, self._patient = None, False
+            if self.refusal is not None:
+                self.refusal, self._patient = None, False
                 await self._on_state(True)
             await self._on_result(response.result)
             if response.result.is_final:

@@ -64,11 +64,6 @@ class Segmenter:
         return max(self._boundary, self.position - (self._policy.preroll_ms + 200) * _MS)
 
     @property
-    def in_speech(self) -> bool:
-        """Whether a segment is open."""
-        return self._segment is not None
-
-    @property
     def waiting(self) -> bool:
         """Whether the next frame must wait for the text of the pause that is going on."""
         return (

@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from babelcast.errors import InvalidConfiguration, UnsupportedLanguage
+from babelcast.errors import BabelcastError, InvalidConfiguration, UnsupportedLanguage
 from babelcast.rpc.server import GrpcServer
+from babelcast.session.v1.session_pb2 import SessionSettings
 from babelcast.transcription.v1 import transcription_pb2 as stt
 from babelcast.transcription.v1 import transcription_pb2_grpc as stt_rpc
 from babelcast.translation.v1 import translation_pb2 as mt
@@ -150,13 +151,32 @@ async def test_the_speaker_learns_why_transcription_is_refused(
     interrupted, why = degraded(talk)
     assert "interrupted" in interrupted
     assert "The credentials are not valid." in why
+    back = await stage.client()
+    await back.ask(
+        "stateRestored",
+        action="refreshConnection",
+        sessionId=talk.session_id,
+        resumeToken=talk.created["resumeToken"],
+    )
+    talk.speaker = back
+    assert (await back.until("serviceDegraded"))["message"] == why
     talk.hearing.final(0, "One.", end_ms=100)
     await talk.speaker.until("transcript")
-    assert degraded(talk)[2:] == [""]
+    assert degraded(talk)[1:] == [""]
     talk.hearing.refuse(InvalidConfiguration("The credentials are not valid."))
     await stage.transcription.opened()
     await talk.speaker.fence()
-    assert degraded(talk)[3:] == [interrupted, why]
+    assert degraded(talk)[2:] == [interrupted, why]
+
+
+async def test_who_sends_learns_why_a_stream_was_ended(stage: Stage) -> None:
+    """Also when nobody has read that yet."""
+    stream = await stage.desk.stations.transcribe(transcribing.stream_config(SessionSettings()))
+    async with stream:
+        (await stage.transcription.opened()).refuse(InvalidConfiguration("The credentials are not valid."))
+        await eventually(stream._call.done)
+        with pytest.raises(BabelcastError, match="credentials"):
+            await stream.send(stt.StreamingTranscribeRequest(end=stt.EndOfAudio()))
 
 
 async def test_a_refused_stream_is_seldom_asked_for_again(stage: Stage) -> None:
