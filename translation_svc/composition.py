@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from babelcast import prices
@@ -56,11 +57,8 @@ class TranslationApp:
         self._rests: Channel[float] = Channel(1)
         self.bergamot = BergamotTranslator(models, deadlines=deadlines, on_rest=self._models_rest)
         self.apertium = ApertiumTranslator(modes, deadlines=deadlines)
-        self.espeak = EspeakVoice(
-            deadlines=deadlines,
-            processes=config.espeak_processes,
-            wanted=espeak.read_wanted(config.espeak_voices),
-        )
+        chosen = espeak.read_wanted(config.espeak_voices)
+        self.espeak = EspeakVoice(deadlines=deadlines, processes=config.espeak_processes, wanted=chosen)
         self.pico = PicoVoice(deadlines=deadlines)
         aws = AwsSettings(
             region=config.aws_region,
@@ -77,7 +75,7 @@ class TranslationApp:
         self._translators: tuple[Translator, ...] = (
             (self.amazon,) if config.translation_engine == "amazon" else (self.bergamot, self.apertium)
         )
-        self.voice: Voice = self.polly if config.voice_engine == "polly" else self._local_voice()
+        self.voice: Voice = self.polly if config.voice_engine == "polly" else self._local_voice(chosen)
         self._shelf = _shelf(config)
         self._cache = Cache(
             capacity=config.translation_cache_max_entries,
@@ -185,10 +183,12 @@ class TranslationApp:
             return charged.isdisjoint(step.engine for step in route)
         return self._config.translation_partials == "always"
 
-    def _local_voice(self) -> Voice:
+    def _local_voice(self, chosen: Mapping[str, str]) -> Voice:
+        """`chosen` are the voices of espeak-ng that the deployment names, by language."""
         if self._config.pico_for == "nobody":
             return self.espeak
-        return TieredVoice(usual=self.espeak, better=self.pico, for_all=self._config.pico_for == "everybody")
+        for_all = self._config.pico_for == "everybody"
+        return TieredVoice(usual=self.espeak, better=self.pico, for_all=for_all, kept=chosen.keys())
 
     def _routes(self) -> Routes:
         return Routes.between({engine.name: engine.pairs for engine in self._translators})

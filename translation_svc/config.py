@@ -28,7 +28,9 @@ class TranslationConfig:
         2, "processes of espeak-ng; one that hangs then costs only the sentence that met it"
     )
     espeak_voices: str = setting(
-        "", "voices of espeak-ng to use, such as `es=es+m3,pt=pt+f2`; empty for the usual ones"
+        "",
+        "voices of espeak-ng to use, such as `es=es+m3,pt=pt+f2`, also where SVOX Pico would speak; empty for "
+        "the usual ones",
     )
     pico_for: Literal["everybody", "premium", "nobody"] = setting(
         "everybody", "sessions that hear SVOX Pico instead of espeak-ng, in its five languages"

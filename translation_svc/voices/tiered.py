@@ -13,10 +13,14 @@ log = logging.getLogger(__name__)
 class TieredVoice:
     """Premium sessions, or all, hear `better` in its languages, and `usual` when that fails or lacks one."""
 
-    def __init__(self, *, usual: Voice, better: Voice, for_all: bool = False) -> None:
+    def __init__(
+        self, *, usual: Voice, better: Voice, for_all: bool = False, kept: Set[str] = frozenset()
+    ) -> None:
+        """`kept` are languages that the usual voice speaks to everybody: somebody chose how."""
         self._usual = usual
         self._better = better
         self._for_all = for_all
+        self._kept = kept
 
     @property
     def languages(self) -> Set[str]:
@@ -26,7 +30,7 @@ class TieredVoice:
     def names(self, language: str) -> list[str]:
         """The voices of both, first what most sessions hear."""
         usual, better = self._usual.names(language), self._better.names(language)
-        return [*better, *usual] if self._for_all else [*usual, *better]
+        return [*better, *usual] if self._for_all and language not in self._kept else [*usual, *better]
 
     async def warm(self) -> None:
         """Load what everybody hears; a voice for premium sessions alone starts with its first sentence."""
@@ -36,7 +40,8 @@ class TieredVoice:
 
     async def speak(self, text: str, *, language: str, prosody: Prosody, tier: Tier = Tier.STANDARD) -> Clip:
         """Text as sound."""
-        if (self._for_all or tier is Tier.PREMIUM) and language in self._better.languages:
+        wants_better = self._for_all or tier is Tier.PREMIUM
+        if wants_better and language in self._better.languages - self._kept:
             try:
                 clip = await self._better.speak(text, language=language, prosody=prosody, tier=tier)
             except EngineFailure as failure:

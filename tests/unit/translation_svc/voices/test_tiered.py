@@ -52,6 +52,14 @@ async def test_all_sessions_may_hear_the_better_voice(voice: FakeVoice, better: 
     assert tiered.names("pt") == ["fake-pt"]
 
 
+async def test_a_voice_that_was_chosen_is_heard(voice: FakeVoice, better: FakeVoice) -> None:
+    """Whoever names one of the usual voices does not want the better one."""
+    tiered = TieredVoice(usual=voice, better=better, for_all=True, kept={"es"})
+    assert await _speak(tiered, "es", Tier.PREMIUM) == 4
+    assert better.said == []
+    assert tiered.names("es") == ["fake-es", "better-es"]
+
+
 async def test_the_usual_voice_stands_in_for_the_better_one(voice: FakeVoice, better: FakeVoice) -> None:
     """A failure costs the quality, not the voice."""
     better.failure = EngineDied("better")
