@@ -29,8 +29,8 @@ class TranslationConfig:
     )
     espeak_voices: str = setting(
         "",
-        "voices of espeak-ng to use, such as `es=es+m3,pt=pt+f2`, also where SVOX Pico would speak; empty for "
-        "the usual ones",
+        "voices of espeak-ng to use, such as `es=es+m3,pt=pt+f2`, also where SVOX Pico would speak; empty "
+        "for the usual ones",
     )
     pico_for: Literal["everybody", "premium", "nobody"] = setting(
         "everybody", "sessions that hear SVOX Pico instead of espeak-ng, in its five languages"
