@@ -112,3 +112,31 @@ async def test_only_those_who_hear_voices_are_told_what_is_not_spoken(stage: Sta
     await listener.until("spokenOver")
     await reader.fence()
     assert reader.all("spokenOver") == []
+
+
+async def test_who_comes_back_is_told_what_was_spoken_over_meanwhile(stage: Stage) -> None:
+    """In its place between the voices, once."""
+    talk = await stage.talk()
+    stage.translation.script.mute = {"es"}
+    away, listener = await stage.listener(talk), await stage.listener(talk)
+    joined = away.all("sessionJoined")[0]
+    await _say(talk, listener, 0)
+    stage.translation.say(_speech(0))
+    await away.until("translatedAudio")
+    away.drop()
+    await _say(talk, listener, 1, 2)
+    stage.translation.say(_over(1))
+    stage.translation.say(_speech(2))
+    await listener.until("translatedAudio", where=lambda m: m["sequenceNumber"] == 2)
+    back = await stage.client()
+    await back.ask(
+        "connectionRefreshComplete",
+        action="refreshConnection",
+        sessionId=talk.session_id,
+        resumeToken=joined["resumeToken"],
+        lastSequenceNumber=1,
+    )
+    voice = await back.until("translatedAudio")
+    assert (voice["segmentId"], voice["sequenceNumber"]) == ("2", 2)
+    assert [m["segmentId"] for m in back.all("caption")] == ["1", "2"]
+    assert [m["segmentId"] for m in back.all("spokenOver")] == ["1"]
