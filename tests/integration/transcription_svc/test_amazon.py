@@ -340,8 +340,9 @@ async def test_throttling_at_the_start_is_waited_out(transcribe_server: Transcri
         (refusing(400, "BadRequestException"), InvalidConfiguration),
         (refusing(403, "AccessDeniedException"), InvalidConfiguration),
         (Reciter(until_s=1.0, then=throwing("BadRequestException")), InvalidConfiguration),
+        (Reciter(until_s=1.8, then=throwing("InternalFailureException")), ServiceUnavailable),
     ],
-    ids=["limit", "unavailable", "bad request", "access denied", "bad request later"],
+    ids=["limit", "unavailable", "bad request", "access denied", "bad request later", "no progress"],
 )
 async def test_what_does_not_pass_has_a_name(
     transcribe_server: TranscribeServer,

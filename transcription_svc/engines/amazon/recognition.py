@@ -190,6 +190,8 @@ class AmazonRecognition:
             self._fault = fault
             self._retries += 1
             await asyncio.sleep(self._backoff.delay_s(self._retries - 1, self._chance))
+        else:
+            self._retries = 0
 
     async def _converse(self, begin: int) -> None:
         """Send from a position on until there is a reason to stop, and take what is heard.
@@ -237,11 +239,13 @@ class AmazonRecognition:
         async for result in results:
             self._unanswered = 0
             self._answered_at = self._clock()
-            self._retries = 0
             self._fault = None
             if result is not None:
+                settled = self._segments.settled
                 self._outbox.put(self._segments.take(read_result(result, clock.position)))
                 self._forget()
+                if self._segments.settled > settled:
+                    self._retries = 0  # nothing less is progress: the same audio may break the next one, too
         self._room.set()
 
     async def _send(self, connection: Connection, clock: StreamClock) -> None:
