@@ -123,6 +123,7 @@ FIELDS: Final = {
     "source": "Languages that can be spoken.",
     "sourceLanguage": "The language that is spoken.",
     "sourceText": "What was said, in the source language.",
+    "Caption.sourceText": "What was said, in the source language; empty before `isFinal`.",
     "session": "The session.",
     "sessions": "A list of [SessionView](#sessionview).",
     "speakerHash": "Stands for the speaker's identity, and does not tell it.",
