@@ -35,6 +35,9 @@ REFUSALS = frozenset(
     {ErrorCode.INVALID_CONFIGURATION, ErrorCode.UNSUPPORTED_LANGUAGE, ErrorCode.INVALID_PARAMETER}
 )
 REFUSED_S = 10.0
+# So often an engine may fail on the same audio; then that is given up, or nothing after it would be heard.
+# Streams that break otherwise, with their process or the network, are no fault of the audio.
+POISON = 3
 # A speaker whose client stops sending in the middle of a sentence has paused: this much silence ends it.
 STALL_S = 1.0
 STALL_SILENCE_MS = 1_000
@@ -140,6 +143,7 @@ class Transcribing:
         self._losing = False
         self._backoff = Backoff(most_s=REOPEN_WITHIN_S)
         self._patient = False
+        self._failures = 0
         self._closed = asyncio.Event()
         self._next_segment = 0
         self._answered_ms = 0
@@ -184,7 +188,19 @@ class Transcribing:
         # not in the handler, which would wrap a cancellation
         log.warning("transcription stream broke", extra={"code": error.code, "why": error.message})
         await self._interrupted(error)
+        self._failures = self._failures + 1 if error.code is ErrorCode.INTERNAL_ERROR else 0
+        if self._failures == POISON:
+            self._give_up()
         return _Ending.BROKEN
+
+    def _give_up(self) -> None:
+        """Go on after the audio that no engine survives."""
+        self._failures = 0
+        replay = self.timeline.replay()
+        if replay:
+            self._lose(replay[-1].end_ms - replay[0].start_ms, why="engine")
+            self.timeline.release(until_ms=self.timeline.position_ms)
+            self._open_since_ms = None
 
     async def _interrupted(self, error: BabelcastError) -> None:
         await self._on_state(False)
@@ -266,6 +282,7 @@ class Transcribing:
                 await self._on_state(True)
             await self._on_result(response.result)
             if response.result.is_final:
+                self._failures = 0
                 self._backoff.reset()  # nothing less is progress: what breaks a stream may come again
                 self._next_segment = response.result.segment + 1
                 self._open_since_ms = None

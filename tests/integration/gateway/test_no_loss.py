@@ -3,6 +3,7 @@
 import pytest
 
 from babelcast import telemetry
+from babelcast.errors import InternalError, ServiceUnavailable
 from babelcast.pcm import silence
 from babelcast.rpc.server import GrpcServer
 from babelcast.transcription.v1 import transcription_pb2_grpc as stt_rpc
@@ -154,6 +155,25 @@ async def test_a_new_stream_begins_at_the_frame_that_has_no_words_yet(stage: Sta
     assert again.config.start_offset_ms == 224  # 7 frames of 32 ms
     heard = await again.heard(76 * 32 + len(chunk(0)))
     assert heard == chunk(2)[24 * 32 :] + chunk(3)
+
+
+async def test_audio_that_no_engine_survives_is_given_up(stage: Stage, lost: Counter) -> None:
+    """After three failures the talk goes on behind it; a process that dies is no failure of the audio."""
+    talk = await stage.talk()
+    await talk.speaker.socket.send(second(1))
+    await talk.hearing.heard(32_000)
+    for failure in (InternalError(), InternalError(), ServiceUnavailable("gone"), *[InternalError()] * 3):
+        assert talk.hearing.audio == second(1)
+        talk.hearing.refuse(failure)
+        talk.hearing = await stage.transcription.opened()
+        await talk.hearing.heard(32_000 if lost.total == 0 else 0)
+    await talk.speaker.until("serviceDegraded", where=lambda m: m["message"] == LOSING)
+    await talk.speaker.socket.send(second(2))
+    heard = await talk.hearing.heard(32_000)
+    assert heard.endswith(second(2))
+    assert len(heard) < 32_000 + 32 * 32
+    assert lost.total == pytest.approx(1.0)
+    assert talk.hearing.config.first_segment == 0
 
 
 async def test_an_outage_as_long_as_a_restart_loses_nothing(stage: Stage, lost: Counter) -> None:
