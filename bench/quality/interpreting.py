@@ -20,7 +20,7 @@ MOST_TIMES_ONE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Until the last of so many languages had the sentence, s."""
+    """Until the language that waits longest has a sentence, while so many are at work on it at once, s."""
 
     languages: int
     text_s: Summary
@@ -56,10 +56,10 @@ async def took(
     *,
     counts: Sequence[int],
 ) -> list[Took]:
-    """For each count: all sentences into so many languages at once.
+    """For each count: all sentences into all languages, so many of them at once.
 
-    One language is each of them alone in turn, three are each of two groups, so that all counts have the same
-    share of routes that are long.
+    One at once is each alone in its turn, three are two groups. What counts is the language that waits
+    longest, in each case: so the longest route is in all of them, and what differs is the company.
     """
     for target in targets:
         await _sentence(app, sentences[0], source, target)
@@ -67,11 +67,12 @@ async def took(
     for count in counts:
         texts: list[float] = []
         voices: list[float] = []
-        for group in _groups(targets, count):
-            for sentence in sentences:
-                times = await asyncio.gather(*(_sentence(app, sentence, source, target) for target in group))
-                texts.append(max(text_s for text_s, _ in times))
-                voices.append(max(voice_s for _, voice_s in times))
+        for sentence in sentences:
+            times: list[tuple[float, float]] = []
+            for group in _groups(targets, count):
+                times += await asyncio.gather(*(_sentence(app, sentence, source, target) for target in group))
+            texts.append(max(text_s for text_s, _ in times))
+            voices.append(max(voice_s for _, voice_s in times))
         found.append(Took(count, Summary.of(texts), Summary.of(voices)))
     return found
 
