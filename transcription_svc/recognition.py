@@ -32,8 +32,10 @@ log = logging.getLogger(__name__)
 
 _RESULTS = 64
 """Results that wait for the receiver. Finals wait for room; partials are left out when it is half full."""
-_AHEAD_S = 1.0
-"""Audio that may be taken in while a decode is waited for; more would only make results depend on chance."""
+_AHEAD = 0.6
+"""Audio that may be taken in while a decode is waited for, as a share of the time between partial results:
+with more, a stream that catches up would leave some out, and results would depend on chance.
+"""
 _LOAD_FACTOR = 2.5
 """Pause between partial results, in multiples of the time one takes with waiting: leaves room for finals."""
 _SLOWEST_PARTIAL_MS = 3000.0
@@ -165,7 +167,8 @@ class LiveRecognition:
 
     def _ahead(self) -> bool:
         since = self._decoding_since
-        return since is not None and self._segmenter.position - since > _AHEAD_S * SAMPLE_RATE_HZ
+        ahead_ms = _AHEAD * self._segmenter.partial_ms
+        return since is not None and self._segmenter.position - since > ahead_ms * SAMPLE_RATE_HZ / 1000
 
     async def _decode_all(self) -> None:
         try:

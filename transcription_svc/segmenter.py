@@ -21,7 +21,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from babelcast.pcm import SAMPLE_RATE_HZ
-from transcription_svc.audio import Samples
+from transcription_svc.audio import FRAME_SAMPLES, Samples
 from transcription_svc.closing import enough_ms
 from transcription_svc.cutting import best_cut, cut_between, longest_pause, quietest
 from transcription_svc.endpointing import Endpointer, Pause, Utterance
@@ -100,7 +100,7 @@ class Segmenter:
         if self._ended or pause >= self._policy.early_close_ms:
             if segment.closing is not None:
                 return None
-            return Task(TaskKind.CLOSING, segment.start, self.position)
+            return Task(TaskKind.CLOSING, segment.start, self._closing_end(utterance))
         if pause >= self._policy.hold_ms:
             return None
         long = self.position >= segment.due.end
@@ -116,6 +116,15 @@ class Segmenter:
             timed=long or segment.sentence > 0 or segment.clause > 0 or segment.stuck,
             thorough=long,
         )
+
+    def _closing_end(self, utterance: Utterance) -> int:
+        """Where the audio ends that is decoded as the last of an utterance: the same place however late it is
+        done, since Whisper may hear other words in the same speech with more silence behind it.
+        """
+        if self._ended:
+            return self.position
+        pause = -(-self._policy.early_close_ms * _MS // FRAME_SAMPLES) * FRAME_SAMPLES
+        return min(self.position, utterance.voiced_end + pause)
 
     def take(self, task: Task, hypothesis: Hypothesis, samples: Samples) -> list[SegmentResult]:
         """Take what `task` gave; `samples` is the audio it was about. Returns the results to send."""

@@ -112,6 +112,20 @@ def test_a_pause_ends_a_segment() -> None:
     assert final.end == pytest.approx(words[-1].end_s * SAMPLE_RATE_HZ, abs=FRAME_SAMPLES)
 
 
+def test_the_last_words_are_decoded_from_the_same_audio_however_late() -> None:
+    """A decoder that is busy when the pause comes hears no more silence than one that is not."""
+    words = say("Ask what you can do.", each=0.19)
+    talk = Talk(words).play(words[-1].end_s + 0.3)
+    (closing,) = [task for task in talk.tasks if task.kind is TaskKind.CLOSING]
+    late = Talk(words).play(words[-1].end_s - 0.2)
+    while late.segmenter.position < (words[-1].end_s + 0.39) * SAMPLE_RATE_HZ:
+        spoken = late.segmenter.position / SAMPLE_RATE_HZ < words[-1].end_s
+        assert late.segmenter.hear(0.95 if spoken else 0.02) == []
+    task = late.segmenter.next_task()
+    assert task is not None
+    assert (task.kind, task.end) == (TaskKind.CLOSING, closing.end)
+
+
 def test_an_unfinished_text_gets_more_patience() -> None:
     """Half a sentence waits 0.65 s for its other half."""
     words = say("we want")
