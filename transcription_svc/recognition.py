@@ -39,10 +39,16 @@ with more, a stream that catches up would leave some out, and results would depe
 _LOAD_FACTOR = 2.5
 """Pause between partial results, in multiples of the time one takes with waiting: leaves room for finals."""
 _SLOWEST_PARTIAL_MS = 3000.0
+_AT_EASE = 0.7
+"""A decode that takes less than this share of the usual time between partial results leaves that as it is:
+they come at the same places of the audio then, and what they agree on does not depend on chance.
+"""
 
 
 def partial_interval_ms(wanted_ms: float, *, took_ms: float) -> float:
     """Time between partial results when the last decode took so long, its wait for a free worker included."""
+    if took_ms <= _AT_EASE * wanted_ms:
+        return wanted_ms
     return min(max(wanted_ms, took_ms * _LOAD_FACTOR), _SLOWEST_PARTIAL_MS)
 
 

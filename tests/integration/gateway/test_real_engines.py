@@ -29,9 +29,11 @@ PATIENCE_S = 40.0
 
 @pytest.fixture
 async def engines() -> AsyncIterator[TranslationApp]:
-    """Translation and voice."""
+    """Translation, and one voice for all languages."""
     app = TranslationApp(
-        TranslationConfig(translation_bind="127.0.0.1:0", translation_call_timeout_seconds=2.0)
+        TranslationConfig(
+            translation_bind="127.0.0.1:0", translation_call_timeout_seconds=2.0, pico_for="nobody"
+        )
     )
     await app.start()
     yield app
