@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from babelcast.pcm import BYTES_PER_MS, BYTES_PER_SAMPLE, duration_ms
 
 REMEMBER_MS = 120_000
+CONTEXT_MS = 2_016
+"""Audio before what is sent again by which a new stream's detection of speech is as far as that of the one
+before; cold, it takes a soft word after a pause for none.
+"""
 FRAME_MS = 32
 """Streams of one talk begin on one grid, that of the frames in which speech is detected: then a new stream
 hears the same frames as the one before it, and recognises the same words in them.
@@ -56,15 +60,23 @@ class Timeline:
         """Forget audio up to the frame of `until_ms`: it has its final result."""
         until_ms = min(until_ms, self.position_ms) // FRAME_MS * FRAME_MS
         self._released_ms = max(self._released_ms, until_ms)
-        while self._replay and self._replay[0].end_ms <= until_ms:
+        while self._replay and self._replay[0].end_ms <= until_ms - CONTEXT_MS:
             self._replay.popleft()
 
     def replay(self) -> tuple[Piece, ...]:
         """The audio since the last final result, to the frame: what has its words is not heard again."""
-        if not self._replay:
+        unanswered = [piece for piece in self._replay if piece.end_ms > self._released_ms]
+        if not unanswered:
             return ()
-        first, *rest = self._replay
+        first, *rest = unanswered
         return _after(first, self._released_ms), *rest
+
+    def context(self, before_ms: float) -> bytes:
+        """The audio right before a position: whole frames, at most CONTEXT_MS."""
+        held = (piece for piece in self._replay if piece.start_ms < before_ms)
+        pieces = (_after(piece, before_ms - CONTEXT_MS) for piece in held)
+        pcm = b"".join(piece.pcm[: _bytes(before_ms - piece.start_ms)] for piece in pieces)
+        return pcm[len(pcm) % _bytes(FRAME_MS) :]
 
     def arrival_ms(self, position_ms: float) -> int | None:
         """When the audio at `position_ms` came, epoch ms; the nearest known when it is not remembered, None
@@ -78,6 +90,10 @@ class Timeline:
 
 def _after(piece: Piece, position_ms: float) -> Piece:
     """What of a piece comes after a position; the whole of one that begins there or later."""
-    samples = int(max(0.0, position_ms - piece.start_ms) * BYTES_PER_MS) // BYTES_PER_SAMPLE
-    pcm = piece.pcm[samples * BYTES_PER_SAMPLE :]
+    pcm = piece.pcm[_bytes(max(0.0, position_ms - piece.start_ms)) :]
     return Piece(pcm, piece.end_ms - duration_ms(pcm), piece.end_ms, piece.arrived_ms)
+
+
+def _bytes(length_ms: float) -> int:
+    """Of whole samples."""
+    return int(length_ms * BYTES_PER_MS) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from babelcast import telemetry
 from babelcast.channel import ChannelClosed
 from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable
-from babelcast.pcm import SAMPLE_RATE_HZ, silence
+from babelcast.pcm import SAMPLE_RATE_HZ, duration_ms, silence
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.transcription.v1 import transcription_pb2 as api
 from gateway import messages
@@ -55,6 +55,7 @@ def stream_config(
     session_id: str = "",
     first_segment: int = 0,
     start_ms: float = 0,
+    context_ms: float = 0,
 ) -> api.StreamConfig:
     """How a session's audio is to be transcribed; the gateway sends 16 kHz whatever the speaker sends."""
     return api.StreamConfig(
@@ -66,6 +67,7 @@ def stream_config(
         max_buffer_timeout_s=settings.max_buffer_timeout_s,
         first_segment=first_segment,
         start_offset_ms=round(start_ms),
+        context_ms=round(context_ms),
         quality_tier=messages.quality_tier(settings.quality_tier),
     )
 
@@ -219,13 +221,13 @@ class Transcribing:
                     async with asyncio.timeout(REFUSED_S):
                         await self._closed.wait()
             await self._backoff.wait()
-            replay = self.timeline.replay()
-            start_ms = replay[0].start_ms if replay else self.timeline.position_ms
+            start_ms = self._start_ms()
             config = stream_config(
                 self._session.settings,
                 session_id=self._session.session_id,
                 first_segment=self._next_segment,
                 start_ms=start_ms,
+                context_ms=duration_ms(self.timeline.context(start_ms)),
             )
             try:
                 stream = await self._stations.transcribe(config)
@@ -244,12 +246,18 @@ class Transcribing:
                     await self._on_state(True)
                 return stream
 
+    def _start_ms(self) -> float:
+        """Where the next stream begins."""
+        replay = self.timeline.replay()
+        return replay[0].start_ms if replay else self.timeline.position_ms
+
     async def _send(self, stream: TranscriptionStream) -> _Ending:
         ending = await self._send_audio(stream)
         await stream.send(api.StreamingTranscribeRequest(end=api.EndOfAudio()))
         return ending
 
     async def _send_audio(self, stream: TranscriptionStream) -> _Ending:
+        await _send_pcm(stream, self.timeline.context(self._start_ms()))
         replay = self.timeline.replay()
         for piece in replay:
             await _send_pcm(stream, piece.pcm)

@@ -53,6 +53,8 @@ class TranscriptionStream:
         self._speech = detector.track()
         self._listening = Listening(self._report, listening or ListeningPolicy())
         self._out: Channel[pb.StreamingTranscribeResponse] = Channel(_RESPONSES)
+        self._context = config.context_ms * SAMPLE_RATE_HZ // 1000
+        """Samples still to come that only warm the detection of speech up."""
         self._position = 0
         self._clock = clock or asyncio.get_running_loop().time
         self._delivery = Delivery(partial_results=config.partial_results)
@@ -124,6 +126,10 @@ class TranscriptionStream:
         return False
 
     async def _hear(self, samples: Samples, recognition: Recognition) -> None:
+        if self._context and len(samples):
+            context, samples = samples[: self._context], samples[self._context :]
+            self._context -= len(context)
+            self._speech.probabilities(context)
         if not len(samples):
             return
         self._position += len(samples)

@@ -104,6 +104,7 @@ class StreamConfig(_message.Message):
     FIRST_SEGMENT_FIELD_NUMBER: _builtins.int
     START_OFFSET_MS_FIELD_NUMBER: _builtins.int
     QUALITY_TIER_FIELD_NUMBER: _builtins.int
+    CONTEXT_MS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """For logs and traces only."""
     language: _builtins.str
@@ -122,6 +123,10 @@ class StreamConfig(_message.Message):
     """Position in the session's audio of this stream's first sample, ms."""
     quality_tier: _builtins.str
     """standard or premium."""
+    context_ms: _builtins.int
+    """So much of the first audio, ms, comes before this stream's first sample and is not to be recognised: it was
+    answered before. It lets the detection of speech hear on as if the stream had never been cut.
+    """
     def __init__(
         self,
         *,
@@ -134,10 +139,11 @@ class StreamConfig(_message.Message):
         first_segment: _builtins.int = ...,
         start_offset_ms: _builtins.int = ...,
         quality_tier: _builtins.str = ...,
+        context_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_segment", b"first_segment", "language", b"language", "max_buffer_timeout_s", b"max_buffer_timeout_s", "min_stability", b"min_stability", "partial_results", b"partial_results", "quality_tier", b"quality_tier", "sample_rate_hz", b"sample_rate_hz", "session_id", b"session_id", "start_offset_ms", b"start_offset_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_ms", b"context_ms", "first_segment", b"first_segment", "language", b"language", "max_buffer_timeout_s", b"max_buffer_timeout_s", "min_stability", b"min_stability", "partial_results", b"partial_results", "quality_tier", b"quality_tier", "sample_rate_hz", b"sample_rate_hz", "session_id", b"session_id", "start_offset_ms", b"start_offset_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

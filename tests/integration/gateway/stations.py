@@ -8,7 +8,7 @@ from typing import Final
 import grpc
 
 from babelcast.errors import BabelcastError
-from babelcast.pcm import duration_ms
+from babelcast.pcm import BYTES_PER_MS, duration_ms
 from babelcast.transcription.v1 import transcription_pb2 as stt
 from babelcast.transcription.v1 import transcription_pb2_grpc as stt_rpc
 from babelcast.translation.v1 import translation_pb2 as mt
@@ -98,14 +98,18 @@ class Hearing:
         return self.audio
 
     async def read(self, requests: AsyncIterator[stt.StreamingTranscribeRequest]) -> None:
-        """Listen."""
+        """Listen; what was answered before is not among the pieces."""
+        context = self.config.context_ms * BYTES_PER_MS
         async for request in requests:
             if request.HasField("end"):
                 self.end_came.set()
                 if self._answer_end:
                     self.end()
-            else:
-                self.pieces.append(request.audio.pcm)
+                continue
+            pcm = request.audio.pcm[context:]
+            context -= min(context, len(request.audio.pcm))
+            if pcm:
+                self.pieces.append(pcm)
                 self._grown.set()
 
     def _say(self, result: stt.TranscriptResult) -> None:

@@ -85,6 +85,16 @@ async def test_a_stream_from_started_to_ended(client: Client) -> None:
     assert last.ended.audio_ms == pytest.approx(2_500, abs=32)
 
 
+async def test_context_is_heard_and_not_answered(client: Client) -> None:
+    """Results begin behind it, whatever pieces it comes in; times are those of what follows."""
+    config = client.config(start_offset_ms=60_000, context_ms=2_016)
+    pcm = tone(2.016) + tone(1.2)
+    first, result, last = await client.run([config, *client.audio(pcm, chunk_bytes=4_000), client.end])
+    assert first.HasField("started")
+    assert (result.result.start_ms, result.result.end_ms) == (60_000, 61_000)
+    assert last.ended.audio_ms == pytest.approx(1_200, abs=32)
+
+
 async def test_other_rates_are_resampled(client: Client) -> None:
     """8 kHz audio has the same length inside."""
     responses = await client.run(

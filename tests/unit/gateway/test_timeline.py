@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from babelcast.pcm import silence
-from gateway.timeline import FRAME_MS, REMEMBER_MS, Timeline
+from gateway.timeline import CONTEXT_MS, FRAME_MS, REMEMBER_MS, Timeline
 
 lengths_ms = st.lists(st.integers(1, 400), min_size=1, max_size=80)
 
@@ -66,3 +66,22 @@ def test_arrivals_far_back_are_given_up() -> None:
     assert timeline.arrival_ms(10_000_000) == 999
     assert (timeline.arrival_ms(0) or 0) >= 1_000 - 2 * REMEMBER_MS / 1_000 - 1
     assert timeline.arrival_ms(999_500) == 999
+
+
+@given(lengths_ms, st.integers(0, 40_000))
+def test_context_is_what_comes_right_before(lengths: list[int], until_ms: int) -> None:
+    """Whole frames, as much as there is up to CONTEXT_MS, of audio that has its final result."""
+    timeline = Timeline(replay_ms=1e9)
+    whole = b"".join(
+        bytes([index % 251, index % 127]) * (16 * length) for index, length in enumerate(lengths)
+    )
+    at = 0
+    for length in lengths:
+        timeline.extend(whole[at : at + 32 * length], arrived_ms=0)
+        at += 32 * length
+    timeline.release(until_ms=until_ms)
+    replay = timeline.replay()
+    start_ms = round(replay[0].start_ms if replay else timeline.position_ms)
+    context = timeline.context(start_ms)
+    assert len(context) == 32 * min(CONTEXT_MS, start_ms // FRAME_MS * FRAME_MS)
+    assert context == whole[32 * start_ms - len(context) : 32 * start_ms]

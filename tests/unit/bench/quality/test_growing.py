@@ -48,7 +48,7 @@ def test_what_changes_its_mind_is_erased_and_late() -> None:
     assert seen.seen_share == 0
     caption = OpenCaption()
     calm = captions(TEN, beginnings, lambda text: caption.show(0, text), interval_s=0.5)
-    assert calm.flicker.normalised_erasure == 0
+    assert calm.flicker.normalised_erasure <= 0.2
 
 
 def test_figures_of_nothing_are_none() -> None:
