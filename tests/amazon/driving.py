@@ -4,19 +4,19 @@ from collections.abc import Callable
 
 import numpy as np
 
+from babelcast.backoff import Backoff
 from tests.amazon.server import REGION, TranscribeServer
 from tests.amazon.sigv4 import Account
 from transcription_svc.audio import FRAME_SAMPLES, Samples
 from transcription_svc.engines.amazon.client import AmazonConnector
 from transcription_svc.engines.amazon.credentials import Keys
-from transcription_svc.engines.amazon.faults import Backoff
 from transcription_svc.engines.amazon.locales import parse_locales
 from transcription_svc.engines.amazon.recognition import Times
 from transcription_svc.engines.amazon.transcriber import AmazonTranscriber
 from transcription_svc.engines.base import Recognition, SegmentResult
 
 FAST = Times(catch_up=100.0)
-SOON = Backoff(base_s=0.01, cap_s=0.02)
+SOON = Backoff(retries=8, base_s=0.01, cap_s=0.02)
 
 
 class FixedKeys:

@@ -13,12 +13,12 @@ from typing import Final, Literal, Protocol, TypedDict, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from babelcast.backoff import Chance
 from session_svc.store.base import StoreUnavailable
 from session_svc.store.dynamodb import faults
 from session_svc.store.dynamodb.faults import (
     BUSY_BACKOFF,
     CONFLICT_BACKOFF,
-    Chance,
     ConditionFailed,
     Fault,
 )

@@ -1,9 +1,8 @@
 """What can go wrong with a call, and what to do about it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Final, TypeAlias
+from typing import Final
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -13,6 +12,7 @@ from botocore.exceptions import (
     HTTPClientError,
 )
 
+from babelcast.backoff import Backoff
 from session_svc.store.dynamodb.rows import Item
 
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
@@ -44,23 +44,6 @@ class ConditionFailed(Exception):
         super().__init__("a condition did not hold")
         self.rows = rows
         self.unsure = unsure
-
-
-Chance: TypeAlias = Callable[[], float]
-"""A random number from 0 to 1 (`random.random`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Exponential backoff with full jitter: up to `retries` waits of 0 to base · 2ⁿ s, at most `cap_s`."""
-
-    retries: int
-    base_s: float
-    cap_s: float
-
-    def delay_s(self, retry: int, chance: Chance) -> float:
-        """How long to wait before a retry; the first is number 0."""
-        return chance() * min(self.cap_s, self.base_s * 2.0**retry)
 
 
 BUSY_BACKOFF: Final = Backoff(retries=3, base_s=0.05, cap_s=1.0)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from babelcast.backoff import Backoff
 from babelcast.config import load
 from babelcast.errors import BabelcastError, CapacityExhausted, InvalidConfiguration, ServiceUnavailable
 from babelcast.rpc.client import open_channel
@@ -22,7 +23,6 @@ from tests.amazon.sigv4 import Account
 from transcription_svc.audio import FRAME_SAMPLES, Samples
 from transcription_svc.config import TranscriptionConfig
 from transcription_svc.engines.amazon.client import AmazonConnection, AmazonConnector, Wanted
-from transcription_svc.engines.amazon.faults import Backoff
 from transcription_svc.engines.amazon.recognition import Times
 from transcription_svc.engines.amazon.transcriber import AmazonTranscriber
 from transcription_svc.engines.base import SegmentResult, StreamOptions
@@ -359,7 +359,7 @@ async def test_what_does_not_pass_has_a_name(
 async def test_nobody_listens(transcribe_server: TranscribeServer) -> None:
     """A service that cannot be reached is unavailable, after the tries that are allowed."""
     transcribe_server.url = "https://localhost:1"
-    transcriber = amazon(transcribe_server, backoff=Backoff(retries=1, base_s=0.0))
+    transcriber = amazon(transcribe_server, backoff=Backoff(retries=1, base_s=0.0, cap_s=4.0))
     error = await fails(transcriber, [speak(1, 2)])
     assert type(error) is ServiceUnavailable
 

@@ -1,6 +1,5 @@
 """What can go wrong with a stream at Amazon, and what to do about it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -9,6 +8,7 @@ from amazon_transcribe import exceptions as sdk
 from awscrt.exceptions import AwsCrtError
 from botocore.exceptions import BotoCoreError, CredentialRetrievalError
 
+from babelcast.backoff import Backoff
 from babelcast.errors import BabelcastError, CapacityExhausted, InvalidConfiguration, ServiceUnavailable
 
 ACTION: Final = "transcribe:StartStreamTranscription"
@@ -57,18 +57,8 @@ class Fault:
         return InvalidConfiguration(f"Amazon Transcribe refuses the stream ({self.code}): {self.advice}")
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
-    """Exponential backoff with full jitter: `retries` waits of 0 to base · 2ⁿ s, at most `cap_s`."""
-
-    retries: int = 8
-    base_s: float = 0.25
-    cap_s: float = 4.0
-
-    def delay_s(self, retry: int, chance: Callable[[], float]) -> float:
-        """How long to wait before a retry; the first is number 0. `chance` gives 0.0 to 1.0."""
-        return chance() * min(self.cap_s, self.base_s * 2.0**retry)
-
+RESTARTS: Final = Backoff(retries=8, base_s=0.25, cap_s=4.0)
+"""For connections that break without a final result between."""
 
 FAILURES: Final = (
     sdk.SDKError,

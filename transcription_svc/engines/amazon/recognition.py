@@ -13,11 +13,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from babelcast.backoff import Backoff
 from babelcast.pcm import SAMPLE_RATE_HZ, silence
 from transcription_svc.audio import Samples
 from transcription_svc.engines.amazon.audio_log import AudioLog
 from transcription_svc.engines.amazon.client import Connection, Connector, Wanted
-from transcription_svc.engines.amazon.faults import FAILURES, Backoff, BrokenConnection, Fault, Kind, diagnose
+from transcription_svc.engines.amazon.faults import FAILURES, BrokenConnection, Fault, Kind, diagnose
 from transcription_svc.engines.amazon.hearing import StreamClock, read_result
 from transcription_svc.engines.amazon.outbox import Outbox
 from transcription_svc.engines.amazon.segments import SegmentBuilder

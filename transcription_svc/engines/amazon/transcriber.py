@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from babelcast.backoff import Backoff
 from babelcast.config import ConfigError
 from babelcast.errors import UnsupportedLanguage
 from transcription_svc.engines.amazon.client import AmazonConnector, Connector, Wanted
 from transcription_svc.engines.amazon.credentials import BotoKeys
-from transcription_svc.engines.amazon.faults import Backoff
+from transcription_svc.engines.amazon.faults import RESTARTS
 from transcription_svc.engines.amazon.locales import parse_locales, stability_level
 from transcription_svc.engines.amazon.recognition import AmazonRecognition, Times
 from transcription_svc.engines.amazon.segments import SegmentBuilder
@@ -27,14 +28,14 @@ class AmazonTranscriber:
         *,
         locales: Mapping[str, str],
         times: Times | None = None,
-        backoff: Backoff | None = None,
+        backoff: Backoff = RESTARTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`locales` has Amazon's code for each language."""
         self._connector = connector
         self._locales = locales
         self._times = times or Times()
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff
         self._clock = clock
 
     @property

@@ -13,12 +13,12 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from babelcast.backoff import Backoff
 from session_svc.store.base import StoreUnavailable
 from session_svc.store.dynamodb.calls import Calls, Client, Write
 from session_svc.store.dynamodb.faults import (
     BUSY_BACKOFF,
     CONFLICT_BACKOFF,
-    Backoff,
     ConditionFailed,
     Fault,
     diagnose,

@@ -7,10 +7,10 @@ from botocore.exceptions import CredentialRetrievalError, ProfileNotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
+from babelcast.backoff import Backoff
 from babelcast.errors import BabelcastError, CapacityExhausted, InvalidConfiguration, ServiceUnavailable
 from transcription_svc.engines.amazon.faults import (
     FAILURES,
-    Backoff,
     BrokenConnection,
     Kind,
     NoCredentials,
@@ -76,6 +76,6 @@ def test_faults_are_told_apart(error: Exception, kind: Kind) -> None:
 @given(st.integers(0, 60), st.floats(0, 1))
 def test_waits_are_bounded_and_spread(retry: int, chance: float) -> None:
     """Each wait is a random share of a bound that doubles up to the cap."""
-    backoff = Backoff(base_s=0.25, cap_s=4.0)
+    backoff = Backoff(retries=8, base_s=0.25, cap_s=4.0)
     bound = min(4.0, 0.25 * 2.0**retry)
     assert backoff.delay_s(retry, lambda: chance) == chance * bound
