@@ -15,6 +15,14 @@ from opentelemetry.sdk.resources import Resource
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 LIMIT = "limit"
 """Attribute: what was limited, in the words of the refusal."""
+CAUSE = "cause"
+"""Attribute: why audio was lost: `backlog` (too much waited to be transcribed), `segment` (more unanswered
+than is kept) or `engine` (none survives it); or why a translation went: `capacity`, `size`, `expired`."""
+COMPONENT, ENGINE, LANGUAGE = "component", "engine", "language"
+"""Attributes: `translation` or `speech`, who did it (`whisper-base`, `polly-neural`), and what came out."""
+OUTCOME = "outcome"
+"""Attribute: what became of a text's voice: `spoken`, `merged` or `skipped`; or where a translation was
+found: `memory`, `flight` (the same was under way), `table`, or `miss`, when an engine had to do it."""
 
 _meter = metrics.get_meter("babelcast")
 
@@ -24,8 +32,6 @@ RATE_LIMITS_SKIPPED = _meter.create_counter(
     description="Requests let in without a rate limit because its table could not be asked.",
 )
 
-CAUSE = "cause"
-"""Attribute: `backlog` (too much waited to be transcribed) or `segment` (more unanswered than is kept)."""
 AUDIO_LOST = _meter.create_counter(
     "babelcast.gateway.audio_lost",
     unit="s",
@@ -37,8 +43,6 @@ CHUNKS_MISSING = _meter.create_counter(
     description="Numbered audio chunks that never came, or came too late.",
 )
 
-ENGINE = "engine"
-"""Attribute: name of the engine, e.g. whisper-base."""
 CORRECTIONS = _meter.create_counter(
     "babelcast.transcription.corrections",
     unit="{segment}",
@@ -58,8 +62,6 @@ LOAD = _meter.create_gauge(
     description="Share of what this machine can transcribe live that open streams take.",
 )
 
-COMPONENT, ENGINE, LANGUAGE = "component", "engine", "language"
-"""Attributes: `translation` or `speech`, who did it (`bergamot`, `polly-neural`), and what came out."""
 ENGINE_CHARACTERS = _meter.create_counter(
     "babelcast.translation.characters",
     unit="{character}",
@@ -71,8 +73,6 @@ ENGINE_COST = _meter.create_counter(
     description="What those characters cost by the table of prices.",
 )
 
-OUTCOME = "outcome"
-"""Attribute: what became of a text: `spoken`, `merged` into the clip of the one before, or `skipped`."""
 VOICE_TEXTS = _meter.create_counter(
     "babelcast.translation.voice_texts",
     unit="{segment}",
@@ -91,8 +91,6 @@ VOICE_LAG = _meter.create_histogram(
     explicit_bucket_boundaries_advisory=[0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 8, 10, 15, 30],
 )
 
-OUTCOME = "outcome"
-"""Attribute: `memory`, `flight` (the same was under way), `table`, or `miss`: what an engine had to do."""
 CACHE_LOOKUPS = _meter.create_counter(
     "babelcast.translation.cache_lookups",
     unit="{lookup}",
