@@ -63,6 +63,11 @@ class Timeline:
         while self._replay and self._replay[0].end_ms <= until_ms - CONTEXT_MS:
             self._replay.popleft()
 
+    @property
+    def resume_ms(self) -> float:
+        """Where a stream begins that is opened now: at the first frame without a final result."""
+        return self._released_ms
+
     def replay(self) -> tuple[Piece, ...]:
         """The audio since the last final result, to the frame: what has its words is not heard again."""
         unanswered = [piece for piece in self._replay if piece.end_ms > self._released_ms]

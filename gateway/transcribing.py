@@ -221,7 +221,7 @@ class Transcribing:
                     async with asyncio.timeout(REFUSED_S):
                         await self._closed.wait()
             await self._backoff.wait()
-            start_ms = self._start_ms()
+            start_ms = self.timeline.resume_ms
             config = stream_config(
                 self._session.settings,
                 session_id=self._session.session_id,
@@ -246,18 +246,13 @@ class Transcribing:
                     await self._on_state(True)
                 return stream
 
-    def _start_ms(self) -> float:
-        """Where the next stream begins."""
-        replay = self.timeline.replay()
-        return replay[0].start_ms if replay else self.timeline.position_ms
-
     async def _send(self, stream: TranscriptionStream) -> _Ending:
         ending = await self._send_audio(stream)
         await stream.send(api.StreamingTranscribeRequest(end=api.EndOfAudio()))
         return ending
 
     async def _send_audio(self, stream: TranscriptionStream) -> _Ending:
-        await _send_pcm(stream, self.timeline.context(self._start_ms()))
+        await _send_pcm(stream, self.timeline.context(self.timeline.resume_ms))
         replay = self.timeline.replay()
         for piece in replay:
             await _send_pcm(stream, piece.pcm)

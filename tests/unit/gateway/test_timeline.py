@@ -37,6 +37,7 @@ def test_replay_holds_all_that_has_no_final_result(lengths: list[int], until_ms:
     assert sum(len(piece.pcm) for piece in kept) == 32 * (sum(lengths) - start_ms)
     assert all(len(piece.pcm) == 32 * (piece.end_ms - piece.start_ms) for piece in kept)
     assert not kept or (kept[0].start_ms, kept[-1].end_ms) == (start_ms, sum(lengths))
+    assert timeline.resume_ms == (kept[0].start_ms if kept else timeline.position_ms)
 
 
 @given(lengths_ms, st.integers(100, 3_000))
