@@ -36,6 +36,7 @@ class Broadcast(_message.Message):
     AUDIO_FIELD_NUMBER: _builtins.int
     NOTICE_FIELD_NUMBER: _builtins.int
     SPOKEN_OVER_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session."""
     language: _builtins.str
@@ -64,6 +65,10 @@ class Broadcast(_message.Message):
     def spoken_over(self) -> Global___SpokenOver:
         """A translation that stays without voice."""
 
+    @_builtins.property
+    def checkpoint(self) -> Global___Checkpoint:
+        """How far the owner has come; for the next owner alone."""
+
     def __init__(
         self,
         *,
@@ -76,12 +81,13 @@ class Broadcast(_message.Message):
         audio: Global___TranslatedAudio | None = ...,
         notice: Global___ServiceNotice | None = ...,
         spoken_over: Global___SpokenOver | None = ...,
+        checkpoint: Global___Checkpoint | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "notice", b"notice", "payload", b"payload", "spoken_over", b"spoken_over", "transcript", b"transcript"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "checkpoint", b"checkpoint", "notice", b"notice", "payload", b"payload", "spoken_over", b"spoken_over", "transcript", b"transcript"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "language", b"language", "notice", b"notice", "payload", b"payload", "session_id", b"session_id", "spoken_over", b"spoken_over", "timestamp_ms", b"timestamp_ms", "traceparent", b"traceparent", "transcript", b"transcript"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "checkpoint", b"checkpoint", "language", b"language", "notice", b"notice", "payload", b"payload", "session_id", b"session_id", "spoken_over", b"spoken_over", "timestamp_ms", b"timestamp_ms", "traceparent", b"traceparent", "transcript", b"transcript"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["transcript", "caption", "audio", "notice", "spoken_over"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["transcript", "caption", "audio", "notice", "spoken_over", "checkpoint"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -101,6 +107,7 @@ class Transcript(_message.Message):
     STABILITY_FIELD_NUMBER: _builtins.int
     START_MS_FIELD_NUMBER: _builtins.int
     END_MS_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
     segment: _builtins.int
     """The segment."""
     revision: _builtins.int
@@ -117,6 +124,10 @@ class Transcript(_message.Message):
     """Start in the session's audio, ms."""
     end_ms: _builtins.int
     """End in the session's audio, ms."""
+    @_builtins.property
+    def sentence(self) -> Global___Sentence:
+        """For the next owner, never told to clients. Only in the first final revision."""
+
     def __init__(
         self,
         *,
@@ -128,14 +139,129 @@ class Transcript(_message.Message):
         stability: _builtins.float = ...,
         start_ms: _builtins.int = ...,
         end_ms: _builtins.int = ...,
+        sentence: Global___Sentence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sentence", b"sentence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_ms", b"end_ms", "is_final", b"is_final", "revision", b"revision", "segment", b"segment", "stability", b"stability", "stable_text", b"stable_text", "start_ms", b"start_ms", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_ms", b"end_ms", "is_final", b"is_final", "revision", b"revision", "segment", b"segment", "sentence", b"sentence", "stability", b"stability", "stable_text", b"stable_text", "start_ms", b"start_ms", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Transcript: _TypeAlias = Transcript  # noqa: Y015
+
+@_typing.final
+class Sentence(_message.Message):
+    """Sentence is what an owner needs to go on with a segment that another owner recognised.
+
+    The final transcripts in the source language's topic are the log of a session: each is there before it is
+    translated, and says who is owed a translation. What a language's own topic does not have yet is still owed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DYNAMICS_FIELD_NUMBER: _builtins.int
+    SPOKEN_END_MS_FIELD_NUMBER: _builtins.int
+    TRANSCRIBED_MS_FIELD_NUMBER: _builtins.int
+    OWED_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    spoken_end_ms: _builtins.int
+    """When its end arrived at the owner, ms since the Unix epoch."""
+    transcribed_ms: _builtins.int
+    """ms from then until the final transcript reached the owner."""
+    @_builtins.property
+    def dynamics(self) -> Global___SpokenDynamics:
+        """How it was said."""
+
+    @_builtins.property
+    def owed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Owed]:
+        """The languages that somebody listened in."""
+
+    @_builtins.property
+    def checkpoint(self) -> Global___Checkpoint:
+        """How far the speaker's audio has its words."""
+
+    def __init__(
+        self,
+        *,
+        dynamics: Global___SpokenDynamics | None = ...,
+        spoken_end_ms: _builtins.int = ...,
+        transcribed_ms: _builtins.int = ...,
+        owed: _abc.Iterable[Global___Owed] | None = ...,
+        checkpoint: Global___Checkpoint | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "dynamics", b"dynamics"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "dynamics", b"dynamics", "owed", b"owed", "spoken_end_ms", b"spoken_end_ms", "transcribed_ms", b"transcribed_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sentence: _TypeAlias = Sentence  # noqa: Y015
+
+@_typing.final
+class Owed(_message.Message):
+    """Owed is a translation that was to be made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SPEAK_FIELD_NUMBER: _builtins.int
+    OPUS_FIELD_NUMBER: _builtins.int
+    language: _builtins.str
+    """The target language."""
+    speak: _builtins.bool
+    """Whether it is to be spoken, too."""
+    opus: _builtins.bool
+    """Whether somebody listens in Opus."""
+    def __init__(
+        self,
+        *,
+        language: _builtins.str = ...,
+        speak: _builtins.bool = ...,
+        opus: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "opus", b"opus", "speak", b"speak"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Owed: _TypeAlias = Owed  # noqa: Y015
+
+@_typing.final
+class Checkpoint(_message.Message):
+    """Checkpoint is how far an owner has come with its speaker's audio. One is in each final transcript, and one is
+    published by itself when there was none for a while.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEXT_SEGMENT_FIELD_NUMBER: _builtins.int
+    AUDIO_SEQUENCE_FIELD_NUMBER: _builtins.int
+    AUDIO_OFFSET_MS_FIELD_NUMBER: _builtins.int
+    POSITION_MS_FIELD_NUMBER: _builtins.int
+    next_segment: _builtins.int
+    """The next segment's number."""
+    audio_sequence: _builtins.int
+    """The last of the speaker's chunks that is wholly answered; chunks count from 1, through all connections."""
+    audio_offset_ms: _builtins.int
+    """How much of the chunk after it is answered as well, ms."""
+    position_ms: _builtins.int
+    """The same place in the session's audio, ms."""
+    def __init__(
+        self,
+        *,
+        next_segment: _builtins.int = ...,
+        audio_sequence: _builtins.int = ...,
+        audio_offset_ms: _builtins.int = ...,
+        position_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_offset_ms", b"audio_offset_ms", "audio_sequence", b"audio_sequence", "next_segment", b"next_segment", "position_ms", b"position_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Checkpoint: _TypeAlias = Checkpoint  # noqa: Y015
 
 @_typing.final
 class Caption(_message.Message):

@@ -259,6 +259,7 @@ class Session(_message.Message):
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     SPEAKER_HASH_FIELD_NUMBER: _builtins.int
     SPEAKER_PRESENT_FIELD_NUMBER: _builtins.int
+    OWNER_EPOCH_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The public code, e.g. golden-eagle-427."""
     created_at_ms: _builtins.int
@@ -269,6 +270,11 @@ class Session(_message.Message):
     """Stands for the speaker's identity, and does not tell it: 16 hexadecimal digits."""
     speaker_present: _builtins.bool
     """False while the session waits for its speaker to come back."""
+    owner_epoch: _builtins.int
+    """Counts the connections that have spoken: 1 for the first, one more with each that takes the role over. A
+    gateway publishes for the session under the number that its speaker's connection has, and the bus refuses
+    those that are lower than one it has seen.
+    """
     @_builtins.property
     def settings(self) -> Global___SessionSettings:
         """What the speaker chose."""
@@ -292,10 +298,11 @@ class Session(_message.Message):
         expires_at_ms: _builtins.int = ...,
         speaker_hash: _builtins.str = ...,
         speaker_present: _builtins.bool = ...,
+        owner_epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "broadcast", b"broadcast", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "broadcast", b"broadcast", "created_at_ms", b"created_at_ms", "expires_at_ms", b"expires_at_ms", "session_id", b"session_id", "settings", b"settings", "speaker_hash", b"speaker_hash", "speaker_present", b"speaker_present"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "broadcast", b"broadcast", "created_at_ms", b"created_at_ms", "expires_at_ms", b"expires_at_ms", "owner_epoch", b"owner_epoch", "session_id", b"session_id", "settings", b"settings", "speaker_hash", b"speaker_hash", "speaker_present", b"speaker_present"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,8 +426,11 @@ class JoinSessionResponse(_message.Message):
 
     SESSION_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    PREVIOUS_CONNECTION_ID_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Secret with which this listener may come back."""
+    previous_connection_id: _builtins.str
+    """The connection whose seat was taken over; empty when the listener is new."""
     @_builtins.property
     def session(self) -> Global___Session:
         """The session, its audience including this listener."""
@@ -430,10 +440,11 @@ class JoinSessionResponse(_message.Message):
         *,
         session: Global___Session | None = ...,
         resume_token: _builtins.str = ...,
+        previous_connection_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_token", b"resume_token", "session", b"session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["previous_connection_id", b"previous_connection_id", "resume_token", b"resume_token", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
