@@ -59,6 +59,10 @@ FIELDS: Final = {
     "SessionJoined.lastSequenceNumber": "The last number given in your language so far; 0 before the first.",
     "LanguageChanged.lastSequenceNumber": "The last number given in the new language so far.",
     "PlaybackResumed.lastSequenceNumber": "The last number given so far; the next voice has a higher one.",
+    "lastAudioSequence": (
+        "For speakers: the last audio chunk that need not be sent again, counted from 1 through all "
+        "connections of the session; absent when that is not known."
+    ),
     "ConnectionRefreshComplete.lastSequenceNumber": (
         "The last number given in your language so far; 0 for a speaker."
     ),
@@ -111,7 +115,10 @@ FIELDS: Final = {
     "heard": "Who hears each voice as soon as it is there, and in turn, begins to hear this one.",
     "pace": "How much quicker than usual it is spoken to keep up with the speaker, 1.0 to 1.25.",
     "sent": "The message left for this listener.",
-    "sequence": "Counts the chunks of a connection: those out of order wait up to 2 s for each other.",
+    "sequence": (
+        "Counts the chunks of a session from 1, through all its connections; a binary frame, or a chunk "
+        "without it, counts on from the last. Those out of order wait up to 2 s for each other."
+    ),
     "sequenceNumber": "Counts the voice messages of a session and language from 1, without gaps.",
     "serverTime": "The server's clock, ms since the Unix epoch.",
     "sessionDuration": "Age of the session, s.",

@@ -271,6 +271,7 @@ class ConnectionRefreshComplete(
     role: Role
     resume_token: str
     last_sequence_number: int
+    last_audio_sequence: int | UnsetType = UNSET
     target_language: Text = UNSET
 
 
