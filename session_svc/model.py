@@ -113,6 +113,7 @@ class Session:
     A session is over from `ends_at_ms` on, for `end_reason`. While its speaker is there that is
     `expires_at_ms`; once the speaker is gone it is the end of the grace period. `ended` says that the end was
     carried out and reported, which the sweep does a moment after `ends_at_ms`, or EndSession at once.
+    `owner_epoch` counts the connections that have spoken.
     """
 
     session_id: str
@@ -125,6 +126,7 @@ class Session:
     ends_at_ms: int
     end_reason: str = EndReason.EXPIRED
     ended: bool = False
+    owner_epoch: int = 1
 
     def life(self, now_ms: int) -> Life:
         """Whether the session is on; a late sweep changes nothing about it."""

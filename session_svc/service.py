@@ -63,7 +63,9 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             gateway_id=request.gateway_id,
         )
         return pb.JoinSessionResponse(
-            session=self._session_out(granted.snapshot), resume_token=granted.resume_token
+            session=self._session_out(granted.snapshot),
+            resume_token=granted.resume_token,
+            previous_connection_id=granted.previous_connection_id,
         )
 
     async def RefreshConnection(
@@ -165,6 +167,7 @@ def session_out(snapshot: Snapshot, *, speaker_hash: str) -> pb.Session:
         expires_at_ms=session.expires_at_ms,
         speaker_hash=speaker_hash,
         speaker_present=session.end_reason != EndReason.SPEAKER_DISCONNECTED,
+        owner_epoch=session.owner_epoch,
     )
 
 

@@ -79,7 +79,7 @@ class Handover:
 
     The condition: the old seat exists in a live session, still with `expected_hash`, and the new connection
     has no seat that counts. `seat` is the seat as it will be. For a speaker the session is his again until
-    `expires_at_ms`; a listener who had left needs room under `capacity`.
+    `expires_at_ms`, and its `owner_epoch` is one more; a listener who had left needs room under `capacity`.
     """
 
     old_connection_id: str

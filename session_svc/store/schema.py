@@ -54,6 +54,9 @@ VERSIONS: tuple[str, ...] = (
     """
     CREATE INDEX sessions_by_speaker ON sessions (speaker_id, ends_at_ms) WHERE ended = 0;
     """,
+    """
+    ALTER TABLE sessions ADD COLUMN owner_epoch INTEGER NOT NULL DEFAULT 1;
+    """,
 )
 
 

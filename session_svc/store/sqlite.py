@@ -90,7 +90,7 @@ class SqliteStore:
             if seat.role is Role.SPEAKER:
                 db.execute(
                     "UPDATE sessions SET speaker_connection_id = ?1, expires_at_ms = ?2, ends_at_ms = ?2,"
-                    " end_reason = ?3 WHERE session_id = ?4",
+                    " end_reason = ?3, owner_epoch = owner_epoch + 1 WHERE session_id = ?4",
                     (seat.connection_id, handover.expires_at_ms, EndReason.EXPIRED, session.session_id),
                 )
             changed = seat.role is Role.LISTENER and (

@@ -158,7 +158,7 @@ def start_grace(db: sqlite3.Connection, where: str, values: tuple[str | int, ...
 def insert_session(db: sqlite3.Connection, session: Session) -> None:
     """Add a session whose code is free."""
     db.execute(
-        "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             session.session_id,
             session.speaker_id,
@@ -173,6 +173,7 @@ def insert_session(db: sqlite3.Connection, session: Session) -> None:
             session.ends_at_ms,
             session.end_reason,
             session.ended,
+            session.owner_epoch,
         ),
     )
 
@@ -213,4 +214,5 @@ def session_of(row: sqlite3.Row) -> Session:
         ends_at_ms=row["ends_at_ms"],
         end_reason=row["end_reason"],
         ended=bool(row["ended"]),
+        owner_epoch=row["owner_epoch"],
     )

@@ -1,6 +1,7 @@
 """How every session store passes seats on."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from session_svc.model import (
     Audience,
     Role,
 )
-from session_svc.store.base import Refused, SessionStore
+from session_svc.store.base import Change, Refused, SessionStore
 from tests.contract.session_places import (
     CODE,
     HOUR,
@@ -51,10 +52,54 @@ async def test_handing_over_the_speakers_seat(store: SessionStore) -> None:
     assert change.snapshot.session.ends_at_ms == NOW + 4 * HOUR
     assert change.snapshot.session.expires_at_ms == NOW + 4 * HOUR
     assert change.snapshot.session.end_reason == "expired"
+    assert change.snapshot.session.owner_epoch == 2
     assert not change.changed
     with pytest.raises(Refused):
         await store.end(CODE, "speaker", "x", now_ms=NOW)
     assert await store.end(CODE, "s2", "x", now_ms=NOW)
+
+
+async def test_who_has_spoken_is_counted(store: SessionStore) -> None:
+    """The owner's epoch grows when the speaker's seat moves, and only then; all that is read has it."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    joined = await store.join(listener("c1"), capacity=500, now_ms=NOW)
+    await store.hand_over(handover(listener("c1"), "c2"), now_ms=NOW)
+    rotated = await store.rotate("speaker", b"s" * 32, now_ms=NOW)
+    assert [snapshot.session.owner_epoch for snapshot in (joined, rotated)] == [1, 1]
+    await store.hand_over(handover(speaker(), "s2", b"two"), now_ms=NOW)
+    await leave(store, "s2")
+    held = await store.seat("s2")
+    assert held is not None
+    back = handover(replace(held, present=True), "s3", b"three")
+    moved = await store.hand_over(back, now_ms=NOW)
+    found = await store.find(CODE)
+    page = await store.live_page("", limit=9, now_ms=NOW)
+    ended = await store.end(CODE, "s3", "x", now_ms=NOW)
+    assert found is not None
+    seen = (moved.snapshot, found, *page.snapshots, ended)
+    assert [snapshot.session.owner_epoch for snapshot in seen] == [3, 3, 3, 3]
+
+
+async def test_two_take_over_at_once(replicas: Sequence[SessionStore]) -> None:
+    """Of those who take a speaker's seat over with one token one gets it, each time with another epoch."""
+    await replicas[0].create(session(), speaker(), now_ms=NOW)
+    old, epochs = speaker(), []
+    for turn in range(4):
+        outcomes = await asyncio.gather(
+            *(
+                store.hand_over(handover(old, f"s{turn}-{place}", b"%d" % turn), now_ms=NOW)
+                for place, store in enumerate(replicas)
+            ),
+            return_exceptions=True,
+        )
+        won = [outcome for outcome in outcomes if isinstance(outcome, Change)]
+        assert len(won) == 1
+        assert sum(isinstance(outcome, Refused) for outcome in outcomes) == len(replicas) - 1
+        epochs.append(won[0].snapshot.session.owner_epoch)
+        held = await replicas[0].seat(won[0].snapshot.session.speaker_connection_id)
+        assert held is not None
+        old = held
+    assert epochs == [2, 3, 4, 5]
 
 
 async def test_a_token_is_used_once(store: SessionStore) -> None:

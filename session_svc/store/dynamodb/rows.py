@@ -95,6 +95,7 @@ def session_item(session: Session) -> Item:
         "endsAt": number(session.ends_at_ms),
         "endReason": text(session.end_reason),
         "phase": text(ENDED if session.ended else OPEN),
+        "ownerEpoch": number(session.owner_epoch),
         "listenerCount": number(0),
         "languages": {"M": {}},
         TTL: ttl(session.ends_at_ms),
@@ -119,6 +120,7 @@ def snapshot_of(item: Item) -> Snapshot:
         ends_at_ms=int(item["endsAt"]["N"]),
         end_reason=item["endReason"]["S"],
         ended=item["phase"]["S"] == ENDED,
+        owner_epoch=int(item["ownerEpoch"]["N"]) if "ownerEpoch" in item else 1,  # older rows lack it
     )
     counts = {language: int(count["N"]) for language, count in item["languages"]["M"].items()}
     return Snapshot(session, Audience({language: count for language, count in counts.items() if count}))

@@ -154,7 +154,8 @@ class Writes:
         return self._session(
             handover.seat.session_id,
             "SET #speakerConnectionId = :connection, #speakerPresent = :yes, #expiresAt = :expires,"
-            " #endsAt = :expires, #endReason = :reason, #ttl = :ttl",
+            " #endsAt = :expires, #endReason = :reason, #ttl = :ttl,"
+            " #ownerEpoch = if_not_exists(#ownerEpoch, :one) + :one",
             LIVE,
             {
                 "connection": text(handover.seat.connection_id),

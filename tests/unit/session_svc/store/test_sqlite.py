@@ -2,12 +2,13 @@
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from session_svc.store import schema
-from session_svc.store.base import StoreUnavailable
+from session_svc.store.base import Handover, StoreUnavailable
 from session_svc.store.schema import VERSIONS, migrate
 from session_svc.store.sqlite import SqliteStore
 
@@ -69,6 +70,31 @@ def test_versions_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "extra" in tables
     assert "more" not in tables
     db.close()
+
+
+async def test_a_file_of_an_older_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions of a file from before epochs were counted go on, as ones that one connection has spoken in."""
+    path = tmp_path / "sessions.sqlite3"
+    db = sqlite3.connect(path, isolation_level=None)
+    with monkeypatch.context() as older:
+        older.setattr(schema, "VERSIONS", VERSIONS[:3])
+        migrate(db)
+    db.execute(
+        "INSERT INTO sessions VALUES"
+        " ('golden-eagle-427', 'anna', 'speaker', ?, 0, 0, 1.0, 1, 1, 9, 9, 'expired', 0)",
+        ('{"source_language": "en"}',),
+    )
+    db.execute("INSERT INTO seats VALUES ('speaker', 'golden-eagle-427', 'speaker', '', x'00', '', 1, 9, '')")
+    db.close()
+    store = await SqliteStore.open(path)
+    held = await store.seat("speaker")
+    assert held is not None
+    before = await store.rotate("speaker", b"a", now_ms=1)
+    seat = replace(held, connection_id="s2", token_hash=b"b")
+    moved = await store.hand_over(Handover("speaker", b"a", seat, 9, 1), now_ms=1)
+    await store.aclose()
+    assert before.session.owner_epoch == 1
+    assert moved.snapshot.session.owner_epoch == 2
 
 
 @pytest.mark.parametrize(
