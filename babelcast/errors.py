@@ -10,7 +10,7 @@ BabelcastError
 ├── UnauthorizedAction, Forbidden                             not with your role, not your session
 ├── SessionNotFound, SessionEnded, Conflict                   not in this state
 ├── RateLimitExceeded, MaxSessionsExceeded, SessionFull       too much
-├── ServiceUnavailable, CapacityExhausted                     try again later
+├── ServiceUnavailable, CapacityExhausted, Moving             try again later
 ├── InternalError                                             our fault
 └── RemoteError                                               any of these, raised by another service
 
@@ -300,6 +300,16 @@ class CapacityExhausted(ServiceUnavailable):
     status = StatusCode.RESOURCE_EXHAUSTED
 
 
+class Moving(ServiceUnavailable):
+    """This replica is about to stop, as planned: another one takes the rest at once. No fault, and nothing to
+    tell anybody.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("This replica is about to stop.", retry_after_s=0)
+        self.details = {**self.details, "moving": True}
+
+
 class InternalError(BabelcastError):
     """A fault of ours; the cause is in the log under the correlation id, never in the message."""
 
@@ -313,3 +323,8 @@ class RemoteError(BabelcastError):
     def __init__(self, code: ErrorCode, message: str, details: Mapping[str, Detail]) -> None:
         super().__init__(message, **details)
         self.code = code
+
+
+def is_moving(error: BaseException) -> bool:
+    """Whether a failure is `Moving`, here or as another service raised it."""
+    return isinstance(error, BabelcastError) and error.details.get("moving") is True

@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from babelcast import telemetry
 from babelcast.channel import ChannelClosed
-from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable
+from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable, is_moving
 from babelcast.pcm import SAMPLE_RATE_HZ, duration_ms, silence
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.transcription.v1 import transcription_pb2 as api
@@ -188,6 +188,10 @@ class Transcribing:
         else:
             return sending.result()
         # not in the handler, which would wrap a cancellation
+        if is_moving(error):
+            log.info("transcription moves to another replica")
+            self._backoff.reset()
+            return _Ending.BROKEN
         log.warning("transcription stream broke", extra={"code": error.code, "why": error.message})
         await self._interrupted(error)
         self._failures = self._failures + 1 if error.code is ErrorCode.INTERNAL_ERROR else 0
@@ -235,7 +239,8 @@ class Transcribing:
                 log.warning(
                     "transcription stream not opened", extra={"code": error.code, "why": error.message}
                 )
-                await self._interrupted(error)
+                if not is_moving(error):
+                    await self._interrupted(error)
             else:
                 if self._open_since_ms is not None:
                     # a segment longer than what is kept of it
@@ -313,10 +318,12 @@ class Transcribing:
 
 
 def _cause(broken: ExceptionGroup[BabelcastError]) -> BabelcastError:
-    """Why a stream broke: a refusal rather than what followed from it."""
+    """Why a stream broke: a refusal or a planned move rather than what followed from it."""
     errors = [error for error in broken.exceptions if isinstance(error, BabelcastError)]
     return min(
-        errors, key=lambda error: error.code not in REFUSALS, default=ServiceUnavailable("The stream broke.")
+        errors,
+        key=lambda error: error.code not in REFUSALS and not is_moving(error),
+        default=ServiceUnavailable("The stream broke."),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from babelcast.bus.base import Topic
 from babelcast.channel import Channel, ChannelClosed
-from babelcast.errors import BabelcastError, InvalidParameter, ServiceUnavailable
+from babelcast.errors import BabelcastError, InvalidParameter, ServiceUnavailable, is_moving
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.telemetry import LANGUAGE, VOICE_LAG
@@ -51,6 +51,7 @@ class Translating:
         self._sentences = Sentences()
         self._playout = Playout()
         self._backoff = Backoff()
+        self._moves = False  # whether the last stream ended because its replica was about to stop
         # Policy: a final waits for room, a partial is left out when half is taken.
         self._requests: Channel[api.StreamingTranslateRequest] = Channel(MAX_WAITING_SEGMENTS)
         self._partials: Newest[api.Segment] = Newest(PARTIAL_INTERVAL_S)
@@ -124,7 +125,8 @@ class Translating:
         except ChannelClosed:
             return
         while not await self._converse(first):
-            await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
+            if not self._moves:
+                await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
 
     async def _converse(self, first: api.StreamingTranslateRequest) -> bool:
         try:
@@ -135,7 +137,12 @@ class Translating:
                 if not self._requests.closed:
                     raise ServiceUnavailable("Translation ended before the talk did.")
         except* BabelcastError as broken:
-            log.warning("translation stream broke", extra={"why": str(broken.exceptions[0])})
+            self._moves = any(map(is_moving, broken.exceptions))
+            if self._moves:
+                log.info("translation moves to another replica")
+                self._backoff.reset()
+            else:
+                log.warning("translation stream broke", extra={"why": str(broken.exceptions[0])})
         else:
             return True
         return False
@@ -157,7 +164,9 @@ class Translating:
                 return await self._stations.translate(config)
             except BabelcastError as error:
                 log.warning("translation stream not opened", extra={"code": error.code})
-            await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
+                moves = is_moving(error)
+            if not moves:
+                await self._publisher.notice("translation", self._publisher.targets(), degraded=True)
             # its sentences are among the unanswered; full, it would hold up transcription
             self._requests.clear()
 

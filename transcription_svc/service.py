@@ -9,7 +9,7 @@ from typing import Self
 import grpc
 
 from babelcast import telemetry
-from babelcast.errors import InvalidMessage, InvalidParameter, UnsupportedLanguage
+from babelcast.errors import InvalidMessage, InvalidParameter, Moving, UnsupportedLanguage
 from babelcast.rpc.server import GrpcServer
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
@@ -45,7 +45,12 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
         self._detector = detector
         self._listening = listening or ListeningPolicy()
         self._capacity = capacity
+        self._draining = asyncio.Event()
         self._tell_capacity()
+
+    def drain(self) -> None:
+        """Take no more streams; those that are open end after their open segment, with Moving."""
+        self._draining.set()
 
     @property
     def max_streams(self) -> int:
@@ -59,15 +64,22 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
     ) -> AsyncIterator[pb.StreamingTranscribeResponse]:
         """One stream.
 
-        Raises: InvalidMessage, InvalidParameter, InvalidAudioFormat, UnsupportedLanguage, CapacityExhausted.
+        Raises: InvalidMessage, InvalidParameter, InvalidAudioFormat, UnsupportedLanguage, CapacityExhausted,
+        Moving.
         """
+        if self._draining.is_set():
+            raise Moving
         config = await self._config(request_iterator)
         engine = await self._tiers.pick(config.quality_tier, config.language)
         try:
             with self._capacity.place(engine.cores_per_stream()):
                 self._tell_capacity()
                 stream = TranscriptionStream(
-                    config, transcriber=engine.transcriber, detector=self._detector, listening=self._listening
+                    config,
+                    transcriber=engine.transcriber,
+                    detector=self._detector,
+                    listening=self._listening,
+                    draining=self._draining,
                 )
                 log.info("stream opened", extra={"language": config.language, "open": self._capacity.open})
                 async for response in stream.responses(request_iterator):
@@ -152,6 +164,7 @@ class TranscriptionService:
 
     async def aclose(self, *, grace_s: float | None = None) -> None:
         """Drain within `grace_s` (from the configuration if None), then free the engine; idempotent."""
+        self._servicer.drain()
         await self._server.stop(grace_s=self.config.drain_seconds if grace_s is None else grace_s)
         await self._tiers.aclose()
 

@@ -5,12 +5,13 @@ responses. Both put into one bounded channel that the call's handler empties.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from babelcast import telemetry
 from babelcast.channel import Channel
-from babelcast.errors import AudioChunkTooLarge, InvalidMessage
+from babelcast.errors import AudioChunkTooLarge, InvalidMessage, Moving
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from transcription_svc.audio import Framer, PcmReader, Samples
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 MAX_CHUNK_BYTES = 32 * 1024
 _RESPONSES = 32
 """Responses that wait for the network; further results wait in the engine, which leaves out partial ones."""
+FINISH_S = 5.0
+"""How long the open segment may go on when the service is to stop. What it does not finish is not lost: its
+owner has the audio since the last final result, and sends it to another replica."""
 _ISSUES = {
     Issue.SNR_LOW: pb.QUALITY_ISSUE_SNR_LOW,
     Issue.CLIPPING: pb.QUALITY_ISSUE_CLIPPING,
@@ -44,8 +48,12 @@ class TranscriptionStream:
         detector: SpeechDetector,
         listening: ListeningPolicy | None = None,
         clock: Callable[[], float] | None = None,
+        draining: asyncio.Event | None = None,
     ) -> None:
-        """Raises: InvalidAudioFormat for a sample rate that is not accepted."""
+        """`draining` is set when the stream is to move to another replica.
+
+        Raises: InvalidAudioFormat for a sample rate that is not accepted.
+        """
         self._config = config
         self._transcriber = transcriber
         self._reader = PcmReader(config.sample_rate_hz)
@@ -60,13 +68,18 @@ class TranscriptionStream:
         self._delivery = Delivery(partial_results=config.partial_results)
         self._held = asyncio.Event()
         self._delivering = asyncio.Lock()
+        self._draining = draining or asyncio.Event()
+        self._between = asyncio.Event()
+        """Set while no words of an open segment are out."""
+        self._between.set()
 
     async def responses(
         self, requests: AsyncIterable[pb.StreamingTranscribeRequest]
     ) -> AsyncIterator[pb.StreamingTranscribeResponse]:
         """Everything from `started` to `ended`; ends without `ended` when the requests break off.
 
-        Raises: BabelcastError for audio or messages that cannot be taken; what the engine raised.
+        Raises: BabelcastError for audio or messages that cannot be taken; Moving between two segments when
+        the service is to stop; what the engine raised.
         """
         work = asyncio.create_task(self._work(requests), name="transcription stream")
         try:
@@ -93,7 +106,9 @@ class TranscriptionStream:
             await self._send(pb.StreamingTranscribeResponse(started=pb.StreamStarted(engine=name)))
             async with asyncio.TaskGroup() as tasks:
                 results = tasks.create_task(self._write(recognition), name="results")
+                moving = tasks.create_task(self._move_when_draining(), name="move")
                 complete = await self._read(requests, recognition)
+                moving.cancel()  # to the end it is not far
                 if not complete:
                     results.cancel()
             await self._listening.aclose()
@@ -104,6 +119,14 @@ class TranscriptionStream:
             self._out.close()
             await self._listening.aclose()
             await recognition.aclose()
+
+    async def _move_when_draining(self) -> None:
+        """Raises: Moving, once the service is to stop and the open segment is final, or has had its time."""
+        await self._draining.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_S):
+                await self._between.wait()
+        raise Moving
 
     async def _read(
         self, requests: AsyncIterable[pb.StreamingTranscribeRequest], recognition: Recognition
@@ -163,7 +186,11 @@ class TranscriptionStream:
             language = self._config.language
             telemetry.CORRECTIONS.add(1, {telemetry.ENGINE: self._transcriber.capabilities.name})
             log.debug("shown text corrected", extra={"language": language, "changed": delivered.changed})
+        if not delivered.result.is_final:
+            self._between.clear()
         await self._send(await self._result_response(delivered.result))
+        if delivered.result.is_final:
+            self._between.set()
 
     async def _report(self, change: QualityChange) -> None:
         await self._send(_quality_response(change))

@@ -9,7 +9,7 @@ import grpc
 
 from babelcast import languages
 from babelcast.channel import Channel
-from babelcast.errors import CapacityExhausted, InvalidMessage, ServiceUnavailable
+from babelcast.errors import CapacityExhausted, InvalidMessage, Moving
 from babelcast.prices import Prices, published
 from babelcast.translation.v1 import translation_pb2 as pb
 from babelcast.translation.v1 import translation_pb2_grpc
@@ -56,7 +56,7 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         self._work: set[asyncio.Task[bool]] = set()
 
     def drain(self) -> None:
-        """Take no more streams; those that are open finish what they have and end with UNAVAILABLE."""
+        """Take no more streams; those that are open finish what they have and end with Moving."""
         self._draining.set()
 
     async def aclose(self) -> None:
@@ -72,7 +72,7 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
     ) -> AsyncIterator[Response]:
         """One stream; see the proto."""
         if self._draining.is_set():
-            raise ServiceUnavailable("The translation service is shutting down.", retry_after_s=1)
+            raise Moving
         if self._open >= self._max_streams:
             raise CapacityExhausted(f"All {self._max_streams} translation streams are taken.")
         self._open += 1

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from babelcast.errors import ErrorCode, ServiceUnavailable, UnsupportedLanguage
+from babelcast.errors import ErrorCode, Moving, ServiceUnavailable, UnsupportedLanguage
 from translation_svc.cost import Tally, uncounted
 from translation_svc.glossary import Glossary
 from translation_svc.governor import VOICE_LAG_S
 from translation_svc.interpreter import Interpreter
 from translation_svc.lane import Lane
 from translation_svc.segments import Answer, Component, Failure, Segment, Target, Tier
+
+FINISH_S = 5.0
+"""How long what is open may take when the service is to stop; its owner sends the rest to another replica."""
 
 
 class StreamCut(Exception):
@@ -69,7 +72,7 @@ class Stream:
         """Answer all of `segments`.
 
         Raises (in an ExceptionGroup): what `segments` raises, StreamCut among it, after dropping open work;
-        ServiceUnavailable when the service drains, after finishing it.
+        Moving when the service drains, after finishing it within FINISH_S.
         """
         self._interpreter.warm(self._settings.source, None)
         async with asyncio.TaskGroup() as group:
@@ -121,8 +124,9 @@ class Stream:
         await self._draining.wait()
         for lane in self._lanes.values():
             await lane.close()
-        await asyncio.gather(*self._lane_tasks)
-        raise ServiceUnavailable("The translation service is shutting down.", retry_after_s=1)
+        if self._lane_tasks:
+            await asyncio.wait(self._lane_tasks, timeout=FINISH_S)
+        raise Moving
 
 
 def _unsupported(segment: Segment, target: Target) -> Failure:

@@ -190,7 +190,13 @@ class ScriptedTranslation(mt_rpc.TranslationServiceServicer):
         self.segments: list[mt.Segment] = []
         self.expected: list[list[str]] = []
         self.open_streams = 0
-        self._interruptions: asyncio.Queue[mt.StreamingTranslateResponse | None] = asyncio.Queue()
+        self._interruptions: asyncio.Queue[mt.StreamingTranslateResponse | BabelcastError | None] = (
+            asyncio.Queue()
+        )
+
+    def refuse(self, error: BabelcastError) -> None:
+        """Break the stream that is open, with an error."""
+        self._interruptions.put_nowait(error)
 
     def cut(self) -> None:
         """Break the stream that is open."""
@@ -231,6 +237,8 @@ class ScriptedTranslation(mt_rpc.TranslationServiceServicer):
                     answer = interruption.result()
                     if answer is None:
                         return
+                    if isinstance(answer, BabelcastError):
+                        raise answer
                     yield answer
                     interruption = asyncio.ensure_future(self._interruptions.get())
                     continue

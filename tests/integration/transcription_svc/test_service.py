@@ -3,21 +3,23 @@
 import asyncio
 import signal
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from babelcast.errors import ErrorCode, RemoteError
+from babelcast.errors import BabelcastError, ErrorCode, RemoteError, is_moving
 from babelcast.rpc.client import domain_errors, open_channel
 from babelcast.transcription.v1 import transcription_pb2 as pb
+from transcription_svc.engines.base import SegmentResult
 from transcription_svc.service import SERVICE_NAME, TranscriptionService
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from babelcast.channel import Channel
     from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 
 
@@ -48,6 +50,7 @@ class Stream(Protocol):
 
     closed: bool
     heard: int
+    out: "Channel[SegmentResult]"
 
 
 def tone(seconds: float, rate: int = 16_000) -> bytes:
@@ -173,20 +176,73 @@ async def test_silence_is_reported_and_clears(client: Client) -> None:
     assert events[0].measurements["threshold_dbfs"] == -50
 
 
-async def test_draining_lets_streams_finish(
+async def test_draining_ends_a_stream_after_its_open_segment(
     client: Client, service: TranscriptionService, transcriber: Engine
 ) -> None:
-    """While it drains a service finishes open streams, then frees the engine."""
+    """Words that are out become final; then the stream's owner hears that it is to move, and the engine is
+    freed.
+    """
     call = client.stub.StreamingTranscribe()
     await call.write(client.config())
     assert await read(call) == "started"
-    closing = asyncio.create_task(service.aclose(grace_s=5))
+    engine = transcriber.streams[0]
+    await engine.out.send(result("good", is_final=False))
+    assert await read(call) == "result"
+    closing = asyncio.create_task(service.aclose(grace_s=20))
     await asyncio.sleep(0)
-    await call.write(client.end)
-    assert await read(call) == "ended"
+    await engine.out.send(result("good morning", is_final=True))
+    assert await read(call) == "result"
+    assert is_moving(await broken(call))
     async with asyncio.timeout(5):
         await closing
     assert transcriber.closed
+
+
+async def test_draining_ends_a_stream_between_segments_at_once(
+    client: Client, service: TranscriptionService
+) -> None:
+    """What has not become words yet is heard elsewhere: the owner still has its sound."""
+    call = client.stub.StreamingTranscribe()
+    await call.write(client.config())
+    assert await read(call) == "started"
+    closing = asyncio.create_task(service.aclose(grace_s=20))
+    assert is_moving(await broken(call))
+    async with asyncio.timeout(5):
+        await closing
+
+
+async def test_a_segment_that_does_not_end_holds_no_drain_up(
+    client: Client, service: TranscriptionService, transcriber: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After FINISH_S its owner is sent on; the words are recognised again there."""
+    monkeypatch.setattr("transcription_svc.stream.FINISH_S", 0.05)
+    call = client.stub.StreamingTranscribe()
+    await call.write(client.config())
+    assert await read(call) == "started"
+    await transcriber.streams[0].out.send(result("good", is_final=False))
+    assert await read(call) == "result"
+    closing = asyncio.create_task(service.aclose(grace_s=20))
+    assert is_moving(await broken(call))
+    await closing
+
+
+async def test_a_draining_servicer_takes_no_stream(client: Client, service: TranscriptionService) -> None:
+    """A stream that was under way to a replica when it began to stop is to go to another at once."""
+    service._servicer.drain()
+    assert is_moving(await refused(client, client.config()))
+
+
+def result(text: str, *, is_final: bool) -> SegmentResult:
+    """The first segment, as understood now."""
+    return SegmentResult(0, int(is_final), text, text, is_final, 1.0, 0, 16_000)
+
+
+async def broken(call: Any) -> BabelcastError:
+    """What a stream ends with."""
+    with pytest.raises(BabelcastError) as caught, domain_errors():
+        async with asyncio.timeout(10):
+            await call.read()
+    return caught.value
 
 
 async def test_health_tells_when_it_serves(service: TranscriptionService, client: Client) -> None:
