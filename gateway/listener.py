@@ -49,6 +49,8 @@ class Listener:
         listener = cls._enter(
             desk, joined.session, message, language=language, connection_id=connection_id, outlet=outlet
         )
+        if joined.previous_connection_id not in {"", connection_id}:
+            await desk.rooms.replaced(listener.room, joined.previous_connection_id)
         session = joined.session
 
         def answer(last_sequence: int) -> say.SessionJoined:

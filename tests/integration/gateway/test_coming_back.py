@@ -193,6 +193,19 @@ async def test_joining_with_a_resume_token_catches_up_too(stage: Stage) -> None:
     assert [m["sequenceNumber"] for m in fresh.all("translatedAudio")] == [4]
 
 
+async def test_joining_in_a_seat_that_is_still_taken(stage: Stage) -> None:
+    """Whoever joins with a resume token has the seat: the connection that held it is told and closed."""
+    talk = await stage.talk()
+    client = await stage.client()
+    join: Message = {"action": "joinSession", "sessionId": talk.session_id, "targetLanguage": "es"}
+    joined = await client.ask("sessionJoined", **join)
+    back = await stage.client()
+    again = await back.ask("sessionJoined", **join, resumeToken=joined["resumeToken"])
+    assert again["listenerCount"] == 1
+    assert await client.closed() == (1000, "replaced by a new connection")
+    await said(talk, 0, back)
+
+
 async def test_resuming_while_sentences_come(stage: Stage) -> None:
     """However the two meet, there is no gap and no repetition."""
     talk = await stage.talk()
