@@ -18,9 +18,11 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from babelcast import scripted
 from babelcast.config import ConfigError, load
 from babelcast.errors import BabelcastError
 from cli import devices, outcome, places
+from cli.engines import scripted_in
 
 PYTHON = (3, 11)
 ENGINE_MODULES = (
@@ -104,6 +106,14 @@ def packages(_patient: Patient) -> Iterator[Finding]:
         yield Finding("packages", Verdict.FAIL, f"missing: {', '.join(missing)}", SETUP)
     else:
         yield Finding("packages", Verdict.OK, f"{len(ENGINE_MODULES)} packages of the engines")
+
+
+def engines(patient: Patient) -> Iterator[Finding]:
+    """Whether a server would have scripted engines, which recognise and translate nothing."""
+    tests = scripted_in(patient.environ)
+    if tests:
+        mend = f"for real speech unset {', '.join(tests)}"
+        yield Finding("engines", Verdict.WARN, scripted.NOTICE, mend)
 
 
 def recognition(patient: Patient) -> Iterator[Finding]:
@@ -239,6 +249,7 @@ def sound_devices(_patient: Patient) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
     python,
     packages,
+    engines,
     recognition,
     endpointing,
     translation,

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from babelcast.auth.config import OPERATOR_GROUP
 from cli import outcome, places
+from cli.engines import Engines, chosen
 
 if TYPE_CHECKING:
     from cli.models import Shelf
@@ -83,6 +84,13 @@ def serve(
         int, typer.Option(help="Port; 0 for any.", envvar="PORT", min=0, max=65535)
     ] = places.DEFAULT_PORT,
     data_dir: DataDir = None,
+    engines: Annotated[
+        Engines,
+        typer.Option(
+            help="Engines as configured, or scripted ones for load and fault tests, which know only the "
+            "tones of [bold]speak --scripted[/]."
+        ),
+    ] = Engines.CONFIGURED,
     as_json: Json = False,
 ) -> None:
     """Serve everything from this process.
@@ -94,7 +102,8 @@ def serve(
     from cli.compose import Place
 
     place = Place(host, port, places.data_dir_or_default(data_dir))
-    outcome.run(command.serve(place, os.environ, Console(quiet=as_json), as_json=as_json))
+    environ = chosen(engines, os.environ)
+    outcome.run(command.serve(place, environ, Console(quiet=as_json), as_json=as_json))
 
 
 @app.command(epilog="Example: babelcast speak talk.wav --from en")
@@ -105,6 +114,11 @@ def speak(
     microphone: Annotated[
         bool, typer.Option("--microphone", help="Speak instead of playing a file.")
     ] = False,
+    scripted: Annotated[
+        bool, typer.Option("--scripted", help="Speak in tones, to a server with scripted engines.")
+    ] = False,
+    sentences: Annotated[int, typer.Option(help="Sentences of --scripted.", min=1)] = 10,
+    script: Annotated[int, typer.Option(help="Script of --scripted: other words.", min=0, max=1023)] = 0,
     language: Language = "en",
     url: Url = places.DEFAULT_URL,
     token: Token = "",
@@ -120,8 +134,8 @@ def speak(
     from cli import speak as command
     from cli import token as tokens
 
-    if (file is None) != microphone:
-        outcome.fail("name a sound file, or say --microphone")
+    if (file is not None) + microphone + scripted != 1:
+        outcome.fail("name a sound file, or say --microphone or --scripted")
 
     async def work() -> int:
         options = command.SpeakOptions(
@@ -130,6 +144,7 @@ def speak(
             source_language=language,
             file=file,
             end=end,
+            script=command.Script(script, sentences) if scripted else None,
         )
         return await command.speak(options, Console())
 

@@ -5,16 +5,17 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
-from babelcast import telemetry
+from babelcast import scripted, telemetry
 from babelcast.logs import configure, strays_logged
 from cli import places
 from cli.compose import Babelcast, Place
+from cli.engines import scripted_in
 from cli.interrupt import on_interrupt
 from cli.outcome import OK
 
@@ -47,7 +48,7 @@ async def serve(place: Place, environ: Mapping[str, str], console: Console, *, a
             if as_json:
                 sys.stdout.write(msgspec.json.encode(Ready(url=app.url, token=token)).decode() + "\n")
                 sys.stdout.flush()
-            _welcome(app, place, token, console)
+            _welcome(app, place, token, console, scripted_in(environ))
             await stop.wait()
             console.print("Letting the last sentences through …")
         finally:
@@ -83,8 +84,10 @@ async def _started(
     return app
 
 
-def _welcome(app: Babelcast, place: Place, token: str, console: Console) -> None:
-    """The address, the token, and what to try."""
+def _welcome(app: Babelcast, place: Place, token: str, console: Console, tests: Sequence[str]) -> None:
+    """The address, the token, and what to try; `tests` are the settings that ask for scripted engines."""
+    if tests:
+        console.print(f"[bold yellow]{scripted.NOTICE}[/]\n", highlight=False)
     heard = sorted({target for targets in app.languages.targets.values() for target in targets})
     console.print(f"  address   [bold]{app.url}[/]  (also http)", highlight=False)
     console.print(f"  spoken    {' '.join(app.languages.source)}", highlight=False)
@@ -94,20 +97,23 @@ def _welcome(app: Babelcast, place: Place, token: str, console: Console) -> None
     else:
         console.print("  token     from your issuer: --token TOKEN")
     console.print("\nTry in two more terminals, and once to see that all is well:\n")
-    for command in commands(app.url, place.data_dir, program=places.program()):
+    for command in commands(app.url, place.data_dir, program=places.program(), tests=bool(tests)):
         console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
     console.print("\nCtrl-C stops.")
 
 
-def commands(url: str, data_dir: Path, *, program: str) -> list[str]:
-    """What to try: speak, listen, smoke; with the options that are not the defaults."""
+def commands(url: str, data_dir: Path, *, program: str, tests: bool = False) -> list[str]:
+    """What to try: speak, listen, smoke; with the options that are not the defaults. With `tests` the speech
+    is a scripted one.
+    """
     at = () if url == places.DEFAULT_URL else ("--url", url)
     usual = data_dir == places.default_data_dir(os.environ)
     kept = () if usual else ("--data-dir", str(data_dir))
+    speech = "--scripted" if tests else _near(places.SPEECH)
     return [
-        places.shell(program, "speak", _near(places.SPEECH), "--from", "en", *at, *kept),
+        places.shell(program, "speak", speech, "--from", "en", *at, *kept),
         places.shell(program, "listen", "CODE", "--to", "es", *at),
-        places.shell(program, "smoke", url, *kept),
+        *([] if tests else [places.shell(program, "smoke", url, *kept)]),
     ]
 
 

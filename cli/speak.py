@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from babelcast import scripted
 from babelcast.client import AudioDropped, Event, EventsDropped, Reconnected, Reconnecting, Speaker, pace
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.protocol.server_messages import (
@@ -23,6 +24,7 @@ from babelcast.protocol.server_messages import (
     SystemRecovered,
     Transcript,
 )
+from babelcast.wav import Sound
 from cli import devices, places, sound
 from cli.interrupt import on_interrupt
 from cli.outcome import OK
@@ -33,14 +35,23 @@ LAST_WORDS_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Script:
+    """The first so many sentences of a script, in tones that scripted engines understand."""
+
+    script: int
+    sentences: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeakOptions:
-    """What the speaker chose; no file means the microphone."""
+    """What the speaker chose; no file and no script means the microphone."""
 
     url: str
     token: str
     source_language: str
     file: Path | None
     end: bool
+    script: Script | None = None
 
 
 class OpenSentences:
@@ -68,7 +79,7 @@ async def speak(options: SpeakOptions, console: Console) -> int:
 
     Raises: BabelcastError, OSError.
     """
-    audio, rate_hz = _source(options.file)
+    audio, rate_hz = _source(options)
     async with await Speaker.connect(options.url, token=options.token) as speaker:
         session = await speaker.create_session(options.source_language)
         console.print(_invitation(session, options.url))
@@ -83,11 +94,15 @@ async def speak(options: SpeakOptions, console: Console) -> int:
     return OK
 
 
-def _source(file: Path | None) -> tuple[AsyncGenerator[bytes, None], int]:
-    if file is None:
+def _source(options: SpeakOptions) -> tuple[AsyncGenerator[bytes, None], int]:
+    if options.script is not None:
+        pcm = scripted.script_speech(options.script.script, options.script.sentences)
+        loaded = Sound(pcm, SAMPLE_RATE_HZ)
+    elif options.file is not None:
+        loaded = sound.load(options.file)
+    else:
         devices.require_microphone()
         return devices.microphone(), SAMPLE_RATE_HZ
-    loaded = sound.load(file)
     return pace.paced(pace.chunks(loaded)), loaded.sample_rate_hz
 
 

@@ -3,13 +3,14 @@
 import logging
 from pathlib import Path
 
+from babelcast import scripted
 from babelcast.errors import ServiceUnavailable
 from transcription_svc.capacity import Capacity, CostMeter, cores_per_stream
 from transcription_svc.config import TranscriptionConfig
 from transcription_svc.engines.model import best_installed, find_model, size_of
-from transcription_svc.engines.whisper import WhisperDecoder
 from transcription_svc.recognition import LiveTranscriber
 from transcription_svc.tiers import Engine, Tiers
+from transcription_svc.vad import SpeechDetector
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,27 @@ def load_engines(config: TranscriptionConfig) -> tuple[Tiers, Capacity]:
             endpoint=config.aws_endpoint_url_transcribe_streaming,
         )
         return Tiers(Engine(amazon)), Capacity(limit=config.max_streams)
+    if config.transcription_engine == "scripted":
+        from transcription_svc.engines.scripted.transcriber import ScriptedTranscriber
+
+        log.warning(scripted.NOTICE)
+        return Tiers(Engine(ScriptedTranscriber())), Capacity(limit=config.max_streams)
     capacity = Capacity(cores=config.workers, limit=config.transcription_max_streams)
     return whisper_tiers(config), capacity
+
+
+def load_detector(config: TranscriptionConfig) -> SpeechDetector:
+    """What tells speech from other sound, blocking.
+
+    Raises: ServiceUnavailable when it is not installed.
+    """
+    if config.transcription_engine == "scripted":
+        from transcription_svc.engines.scripted.detector import SoundDetector
+
+        return SoundDetector()
+    from transcription_svc.vad import SileroDetector
+
+    return SileroDetector()
 
 
 def whisper_tiers(config: TranscriptionConfig) -> Tiers:
@@ -43,6 +63,8 @@ def whisper_tiers(config: TranscriptionConfig) -> Tiers:
 
 
 def _whisper(config: TranscriptionConfig, folder: Path | None) -> Engine:
+    from transcription_svc.engines.whisper import WhisperDecoder
+
     files = find_model(model_dir=folder, data_dir=Path(config.data_dir), download=config.model_download)
     try:
         decoder = WhisperDecoder(files, workers=config.workers)

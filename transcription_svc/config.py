@@ -16,6 +16,8 @@ STREAMS_PER_CORE = 1.5
 """Measured on English speech: a stream takes 0.4 cores with partial results; the rest is for the others."""
 AMAZON_STREAMS = 25
 """What Amazon lets an account have at once in a region, unless it agreed to more."""
+SCRIPTED_STREAMS = 1000
+"""Far more than a process can serve: a load test finds the end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,17 @@ class TranscriptionConfig:
 
     transcription_bind: str = setting("127.0.0.1:50052", "Address and port that the service listens on.")
     transcription_max_streams: Annotated[int, msgspec.Meta(ge=0)] = setting(
-        0, "Streams served at once; further ones are refused. 0: what the cores can do; 25 with amazon."
+        0,
+        "Streams served at once; further ones are refused. 0: what the cores can do; 25 with amazon, 1000 "
+        "with scripted.",
     )
     transcription_workers: Annotated[int, msgspec.Meta(ge=0)] = setting(
         0, "Threads that recognise speech. 0: one for each core, at most 4."
     )
-    transcription_engine: Literal["whisper", "amazon"] = setting(
-        "whisper", "What recognises speech: whisper on this machine, or amazon (Amazon Transcribe)."
+    transcription_engine: Literal["whisper", "amazon", "scripted"] = setting(
+        "whisper",
+        "What recognises speech: whisper on this machine, or amazon (Amazon Transcribe); scripted, for "
+        "tests, knows nothing but the tones of `babelcast speak --scripted`.",
     )
     aws_region: str = setting("", "AWS region of Amazon Transcribe; the profile's own if empty.")
     transcription_locales: str = setting(
@@ -91,6 +97,8 @@ class TranscriptionConfig:
         """Streams served at once, at least one."""
         if self.transcription_engine == "amazon":
             return self.transcription_max_streams or AMAZON_STREAMS
+        if self.transcription_engine == "scripted":
+            return self.transcription_max_streams or SCRIPTED_STREAMS
         return self.transcription_max_streams or max(1, int(STREAMS_PER_CORE * _cores()))
 
     @property

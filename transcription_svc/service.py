@@ -14,13 +14,13 @@ from babelcast.rpc.server import GrpcServer
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 from transcription_svc.capacity import Capacity
-from transcription_svc.composition import load_engines
+from transcription_svc.composition import load_detector, load_engines
 from transcription_svc.config import TranscriptionConfig
 from transcription_svc.engines.base import Transcriber
 from transcription_svc.listening import ListeningPolicy
 from transcription_svc.stream import TranscriptionStream
 from transcription_svc.tiers import Engine, Tiers
-from transcription_svc.vad import SileroDetector, SpeechDetector
+from transcription_svc.vad import SpeechDetector
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ async def create_service(
     else:
         tiers, capacity = Tiers(Engine(transcriber)), Capacity(limit=config.max_streams)
     if detector is None:
-        detector = await asyncio.to_thread(SileroDetector)
+        detector = await asyncio.to_thread(load_detector, config)
     server = GrpcServer(
         config.transcription_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection
     )

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from babelcast import prices
+from babelcast import prices, scripted
 from babelcast.channel import Channel
 from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2_grpc
@@ -26,12 +26,14 @@ from translation_svc.translators.apertium import ApertiumTranslator, installed_m
 from translation_svc.translators.base import Translator
 from translation_svc.translators.bergamot import BergamotTranslator
 from translation_svc.translators.models import installed_models
+from translation_svc.translators.scripted import ScriptedTranslator
 from translation_svc.voices import espeak
 from translation_svc.voices.base import Voice
 from translation_svc.voices.espeak import EspeakVoice
 from translation_svc.voices.pico import PicoVoice
 from translation_svc.voices.polly import PollyVoice
 from translation_svc.voices.polly_voices import read_wanted
+from translation_svc.voices.scripted import ScriptedVoice
 from translation_svc.voices.tiered import TieredVoice
 from translation_svc.worker import Deadlines
 
@@ -72,10 +74,8 @@ class TranslationApp:
             wanted=read_wanted(config.polly_voices),
             premium_engine=config.polly_premium_engine,
         )
-        self._translators: tuple[Translator, ...] = (
-            (self.amazon,) if config.translation_engine == "amazon" else (self.bergamot, self.apertium)
-        )
-        self.voice: Voice = self.polly if config.voice_engine == "polly" else self._local_voice(chosen)
+        self._translators = self._chosen_translators()
+        self.voice = self._chosen_voice(chosen)
         self._shelf = _shelf(config)
         self._cache = Cache(
             capacity=config.translation_cache_max_entries,
@@ -183,6 +183,25 @@ class TranslationApp:
             return charged.isdisjoint(step.engine for step in route)
         return self._config.translation_partials == "always"
 
+    def _chosen_translators(self) -> tuple[Translator, ...]:
+        match self._config.translation_engine:
+            case "amazon":
+                return (self.amazon,)
+            case "scripted":
+                log.warning(scripted.NOTICE)
+                return (ScriptedTranslator(delay_s=self._config.scripted_delay_seconds),)
+            case _:
+                return (self.bergamot, self.apertium)
+
+    def _chosen_voice(self, chosen: Mapping[str, str]) -> Voice:
+        match self._config.voice_engine:
+            case "polly":
+                return self.polly
+            case "scripted":
+                return ScriptedVoice()
+            case _:
+                return self._local_voice(chosen)
+
     def _local_voice(self, chosen: Mapping[str, str]) -> Voice:
         """`chosen` are the voices of espeak-ng that the deployment names, by language."""
         if self._config.pico_for == "nobody":
@@ -198,6 +217,7 @@ class TranslationApp:
         if self.amazon in self._translators:
             await self.amazon.warm_all()
             self.interpreter.routes = self._routes()
+        if self.bergamot not in self._translators:
             return
         for pair in self.bergamot.pairs:
             if "en" in (pair.source, pair.target):

@@ -18,11 +18,17 @@ class TranslationConfig:
     translation_bind: str = setting(
         "127.0.0.1:50053", "host:port that the service listens on; port 0 for any"
     )
-    translation_engine: Literal["embedded", "amazon"] = setting(
-        "embedded", "who translates: `embedded` models and rules, or `amazon` Translate"
+    translation_engine: Literal["embedded", "amazon", "scripted"] = setting(
+        "embedded",
+        "who translates: `embedded` models and rules, or `amazon` Translate; `scripted`, for tests, marks "
+        "each word with its language",
     )
-    voice_engine: Literal["local", "polly"] = setting(
-        "local", "who speaks: the `local` voices of this machine, or Amazon `polly`"
+    voice_engine: Literal["local", "polly", "scripted"] = setting(
+        "local",
+        "who speaks: the `local` voices of this machine, or Amazon `polly`; `scripted`, for tests, is a tone",
+    )
+    scripted_delay_seconds: Annotated[float, Meta(ge=0, le=60)] = setting(
+        0.05, "how long `scripted` takes to translate a sentence, s"
     )
     espeak_processes: Annotated[int, Meta(ge=1, le=16)] = setting(
         2, "processes of espeak-ng; one that hangs then costs only the sentence that met it"
