@@ -88,6 +88,7 @@ class Babelcast:
             issuer = None if configured else LocalIssuer.open(place.data_dir)
             record = await SessionServer.start(
                 record_config(environ, data_dir=data_dir, own_issuer=issuer is not None),
+                bus=load(BusConfig, environ),
                 connections_lost=True,
             )
             stack.push_async_callback(record.aclose)

@@ -31,7 +31,7 @@ ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = (ROOT / "docs" / "protocol.md", ROOT / "README.md")
 CONFIGS: Final = {
     "gateway": (GatewayConfig, AuthConfig, BusConfig),
-    "session": (SessionConfig,),
+    "session": (SessionConfig, BusConfig),
     "transcription": (TranscriptionConfig,),
     "translation": (TranslationConfig,),
 }

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 
 from babelcast import process
+from babelcast.bus.config import BusConfig
 from babelcast.config import load
 from session_svc.config import SessionConfig
 from session_svc.server import SessionServer
@@ -11,7 +12,7 @@ from session_svc.server import SessionServer
 
 async def start(environ: Mapping[str, str]) -> SessionServer:
     """Start the service as the environment says."""
-    return await SessionServer.start(load(SessionConfig, environ))
+    return await SessionServer.start(load(SessionConfig, environ), bus=load(BusConfig, environ))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,8 @@ class Session:
     A session is over from `ends_at_ms` on, for `end_reason`. While its speaker is there that is
     `expires_at_ms`; once the speaker is gone it is the end of the grace period. `ended` says that the end was
     carried out and reported, which the sweep does a moment after `ends_at_ms`, or EndSession at once.
-    `owner_epoch` counts the connections that have spoken.
+    `owner_epoch` counts the connections that have spoken. `revision` grows with every change that others see:
+    of two looks at a session the one with the higher number is the later one, whoever took it.
     """
 
     session_id: str
@@ -127,6 +128,7 @@ class Session:
     end_reason: str = EndReason.EXPIRED
     ended: bool = False
     owner_epoch: int = 1
+    revision: int = field(default=0, compare=False)
 
     def life(self, now_ms: int) -> Life:
         """Whether the session is on; a late sweep changes nothing about it."""

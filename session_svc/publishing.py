@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import TypeVar
 
-from session_svc.events import Ended, Event, Hub
+from session_svc.events import Ended, Event, Listening
 from session_svc.model import Controls, Role, Seat, Session, Snapshot
 from session_svc.store.base import Change, Charge, Handover, Lapses, Page, SessionStore, Swept
 
@@ -18,9 +18,9 @@ class PublishingStore:
     which it made their changes: so watchers see the changes in that order too.
     """
 
-    def __init__(self, store: SessionStore, hub: Hub) -> None:
+    def __init__(self, store: SessionStore, listening: Listening) -> None:
         self._store = store
-        self._hub = hub
+        self._listening = listening
         self._changes: set[asyncio.Task[object]] = set()
 
     async def create(
@@ -103,7 +103,8 @@ class PublishingStore:
         async def change() -> Change:
             made = await self._store.update_broadcast(session_id, connection_id, controls, now_ms=now_ms)
             if made.changed:
-                self._hub.publish(Event(session_id, made.snapshot.session.broadcast))
+                session = made.snapshot.session
+                self._listening.publish(Event(session_id, session.broadcast, session.revision))
             return made
 
         return await self._whole(change())
@@ -113,7 +114,7 @@ class PublishingStore:
 
         async def change() -> Snapshot:
             snapshot = await self._store.end(session_id, connection_id, reason, now_ms=now_ms)
-            self._hub.publish(Event(session_id, Ended(snapshot.session.end_reason)))
+            self._listening.publish(Event(session_id, Ended(snapshot.session.end_reason)))
             return snapshot
 
         return await self._whole(change())
@@ -144,7 +145,7 @@ class PublishingStore:
             for snapshot in swept.audiences:
                 self._publish_audience(snapshot)
             for session in swept.ended:
-                self._hub.publish(Event(session.session_id, Ended(session.end_reason)))
+                self._listening.publish(Event(session.session_id, Ended(session.end_reason)))
             return swept
 
         return await self._whole(change())
@@ -155,7 +156,8 @@ class PublishingStore:
         await self._store.aclose()
 
     def _publish_audience(self, snapshot: Snapshot) -> None:
-        self._hub.publish(Event(snapshot.session.session_id, snapshot.audience))
+        session = snapshot.session
+        self._listening.publish(Event(session.session_id, snapshot.audience, session.revision))
 
     async def _whole(self, change: Coroutine[None, None, ResultT]) -> ResultT:
         """Await a change that goes on to its end even if the caller is cancelled."""

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Self
 
+from babelcast.bus.config import BusConfig
 from babelcast.clock import wall_clock_ms
 from babelcast.rpc.server import GrpcServer
 from babelcast.session.v1 import session_pb2, session_pb2_grpc
@@ -15,6 +17,7 @@ from session_svc.events import Hub
 from session_svc.publishing import PublishingStore
 from session_svc.service import SessionServicer
 from session_svc.sessions import Chance, NowMs, Sessions
+from session_svc.sharing import Sharing
 from session_svc.store.base import SessionStore
 from session_svc.store.opening import open_store
 from session_svc.sweeper import Sweeper, waker
@@ -32,12 +35,18 @@ class SessionServer:
     _config: SessionConfig
     _store: SessionStore
     _hub: Hub
+    _sharing: Sharing | None
     _grpc: GrpcServer
     _sweeper: Sweeper
 
     @classmethod
     async def start(
-        cls, config: SessionConfig, *, connections_lost: bool = False, now_ms: NowMs = wall_clock_ms
+        cls,
+        config: SessionConfig,
+        *,
+        bus: BusConfig | None = None,
+        connections_lost: bool = False,
+        now_ms: NowMs = wall_clock_ms,
     ) -> Self:
         """Open the store and serve.
 
@@ -45,23 +54,45 @@ class SessionServer:
         then every connection in the file counts as gone, speakers' grace periods start, and seats wait to be
         resumed.
 
-        Raises: ServiceUnavailable when the store cannot be opened or the address is taken.
+        `bus` is where replicas tell each other their changes; without servers this is the only one.
+
+        Raises: ServiceUnavailable when the store cannot be opened or the address is taken; ConfigError and
+        InvalidConfiguration when the bus cannot be used.
         """
         store = await open_store(config)
         # Others may share the tables, so the connections in them are not all ours.
         ours = config.session_store is StoreKind.SQLITE
+        hub = Hub()
+        sharing: Sharing | None = None
         try:
-            return await cls._start(config, store, connections_lost=connections_lost and ours, now_ms=now_ms)
+            if bus is not None and bus.servers:
+                sharing = await Sharing.open(bus, hub, clock=time.monotonic)
+            return await cls._start(
+                config,
+                store,
+                hub,
+                sharing,
+                connections_lost=connections_lost and ours,
+                now_ms=now_ms,
+            )
         except BaseException:
+            if sharing is not None:
+                await sharing.aclose()
             await store.aclose()
             raise
 
     @classmethod
     async def _start(
-        cls, config: SessionConfig, opened: SessionStore, *, connections_lost: bool, now_ms: NowMs
+        cls,
+        config: SessionConfig,
+        opened: SessionStore,
+        hub: Hub,
+        sharing: Sharing | None,
+        *,
+        connections_lost: bool,
+        now_ms: NowMs,
     ) -> Self:
-        hub = Hub()
-        store = PublishingStore(opened, hub)
+        store = PublishingStore(opened, hub if sharing is None else sharing)
         server = GrpcServer(
             config.session_bind, services=[SERVICE], reflection_enabled=config.grpc_reflection
         )
@@ -85,7 +116,7 @@ class SessionServer:
         sweeper = Sweeper(sessions, due, now_ms=now_ms, tell_health=server.set_serving)
         await sweeper.start()
         log.info("session service ready", extra={"port": port})
-        return cls(port, config, store, hub, server, sweeper)
+        return cls(port, config, store, hub, sharing, server, sweeper)
 
     async def wait(self) -> None:
         """Wait until the server has stopped.
@@ -108,4 +139,6 @@ class SessionServer:
         self._hub.close()
         await self._grpc.stop(grace_s=self._config.drain_seconds)
         await self._store.aclose()
+        if self._sharing is not None:
+            await self._sharing.aclose()
         log.info("session service stopped")

@@ -8,10 +8,8 @@ import grpc
 
 from babelcast.session.v1 import session_pb2 as pb
 from babelcast.session.v1 import session_pb2_grpc
-from session_svc.events import Ended, Event, Hub
+from session_svc.events import Hub
 from session_svc.model import (
-    Audience,
-    Broadcast,
     Controls,
     EndReason,
     GlossaryTerm,
@@ -21,6 +19,7 @@ from session_svc.model import (
     Snapshot,
 )
 from session_svc.sessions import Sessions
+from session_svc.wire import audience_out, broadcast_out, event_out
 
 _TIERS = {
     pb.QUALITY_TIER_STANDARD: QualityTier.STANDARD,
@@ -149,7 +148,7 @@ class SessionServicer(session_pb2_grpc.SessionServiceServicer):
             yield pb.WatchSessionsResponse(opened=pb.WatchOpened())
             async with aclosing(aiter(watch)) as events:
                 async for event in events:
-                    yield _event_out(event)
+                    yield event_out(event)
 
     def _session_out(self, snapshot: Snapshot) -> pb.Session:
         return session_out(snapshot, speaker_hash=self._sessions.speaker_hash(snapshot.session))
@@ -161,39 +160,13 @@ def session_out(snapshot: Snapshot, *, speaker_hash: str) -> pb.Session:
     return pb.Session(
         session_id=session.session_id,
         settings=_settings_out(session.settings),
-        broadcast=_broadcast_out(session.broadcast, is_active=not session.ended),
-        audience=_audience_out(snapshot.audience),
+        broadcast=broadcast_out(session.broadcast, is_active=not session.ended),
+        audience=audience_out(snapshot.audience),
         created_at_ms=session.created_at_ms,
         expires_at_ms=session.expires_at_ms,
         speaker_hash=speaker_hash,
         speaker_present=session.end_reason != EndReason.SPEAKER_DISCONNECTED,
         owner_epoch=session.owner_epoch,
-    )
-
-
-def _event_out(event: Event) -> pb.WatchSessionsResponse:
-    made = pb.WatchSessionsResponse(session_id=event.session_id)
-    match event.change:
-        case Audience() as audience:
-            made.audience.CopyFrom(_audience_out(audience))
-        case Broadcast() as broadcast:
-            made.broadcast.CopyFrom(_broadcast_out(broadcast, is_active=True))
-        case Ended(reason=reason):
-            made.ended.reason = reason
-    return made
-
-
-def _audience_out(audience: Audience) -> pb.Audience:
-    return pb.Audience(listener_count=audience.listener_count, languages=audience.languages)
-
-
-def _broadcast_out(broadcast: Broadcast, *, is_active: bool) -> pb.BroadcastState:
-    return pb.BroadcastState(
-        is_active=is_active,
-        is_paused=broadcast.is_paused,
-        is_muted=broadcast.is_muted,
-        volume=broadcast.volume,
-        last_change_ms=broadcast.last_change_ms,
     )
 
 

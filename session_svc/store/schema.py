@@ -57,6 +57,10 @@ VERSIONS: tuple[str, ...] = (
     """
     ALTER TABLE sessions ADD COLUMN owner_epoch INTEGER NOT NULL DEFAULT 1;
     """,
+    """
+    ALTER TABLE sessions ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+    UPDATE sessions SET revision = created_at_ms;
+    """,
 )
 
 

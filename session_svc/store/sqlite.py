@@ -64,9 +64,10 @@ class SqliteStore:
         """See SessionStore."""
 
         def add(db: sqlite3.Connection) -> Snapshot:
-            session = statements.require_live(db, seat.session_id, now_ms)
+            statements.require_live(db, seat.session_id, now_ms)
             before = statements.require_room(db, seat.session_id, capacity)
             statements.insert_seat(db, seat)
+            session = statements.count_change(db, seat.session_id)
             return Snapshot(session, before.with_one_more(seat.target_language))
 
         return await self._admit(seat.connection_id, charge, add, now_ms=now_ms)
@@ -96,6 +97,8 @@ class SqliteStore:
             changed = seat.role is Role.LISTENER and (
                 not old.present or old.target_language != seat.target_language
             )
+            if changed:
+                statements.count_change(db, session.session_id)
             return Change(
                 statements.snapshot_of(db, statements.require_live(db, session.session_id, now_ms)), changed
             )
@@ -122,7 +125,9 @@ class SqliteStore:
             db.execute(
                 "UPDATE seats SET target_language = ? WHERE connection_id = ?", (language, connection_id)
             )
-            return Change(statements.snapshot_of(db, session), changed=seat.target_language != language)
+            changed = seat.target_language != language
+            after = statements.count_change(db, session.session_id) if changed else session
+            return Change(statements.snapshot_of(db, after), changed)
 
         return await self._committer.run(work)
 
@@ -135,7 +140,8 @@ class SqliteStore:
             session = statements.require_speaker(db, session_id, connection_id, now_ms)
             row = db.execute(
                 "UPDATE sessions SET is_paused = coalesce(?1, is_paused), is_muted = coalesce(?2, is_muted),"
-                " volume = coalesce(?3, volume), last_change_ms = max(?4, last_change_ms + 1)"
+                " volume = coalesce(?3, volume), last_change_ms = max(?4, last_change_ms + 1),"
+                " revision = revision + 1"
                 " WHERE session_id = ?5 AND ("
                 " is_paused <> coalesce(?1, is_paused) OR is_muted <> coalesce(?2, is_muted)"
                 " OR volume <> coalesce(?3, volume)) RETURNING *",
@@ -180,8 +186,8 @@ class SqliteStore:
             )
             if seat.role is Role.SPEAKER:
                 statements.start_grace(db, "session_id = ?4", (seat.session_id,), grace_until_ms)
-            session = statements.find_session(db, seat.session_id)
-            return None if session is None else (seat.role, statements.snapshot_of(db, session))
+            session = statements.count_change(db, seat.session_id)
+            return seat.role, statements.snapshot_of(db, session)
 
         return await self._committer.run(work)
 
@@ -217,7 +223,7 @@ class SqliteStore:
             db.execute("DELETE FROM sessions WHERE ended = 1 AND ends_at_ms < ?", (forget_before_ms,))
             db.execute("DELETE FROM rates WHERE full_at_us < ?", (now_ms * _US_PER_MS,))
             shrunk = [
-                session
+                statements.count_change(db, session_id)
                 for session_id in sorted({row["session_id"] for row in given_up if row["present"]})
                 if (session := statements.find_session(db, session_id)) is not None
                 and session.life(now_ms) is Life.LIVE

@@ -155,10 +155,18 @@ def start_grace(db: sqlite3.Connection, where: str, values: tuple[str | int, ...
     )
 
 
+def count_change(db: sqlite3.Connection, session_id: str) -> Session:
+    """The session, which is there, after one more change that others see."""
+    row = db.execute(
+        "UPDATE sessions SET revision = revision + 1 WHERE session_id = ? RETURNING *", (session_id,)
+    ).fetchone()
+    return session_of(row)
+
+
 def insert_session(db: sqlite3.Connection, session: Session) -> None:
     """Add a session whose code is free."""
     db.execute(
-        "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             session.session_id,
             session.speaker_id,
@@ -174,6 +182,7 @@ def insert_session(db: sqlite3.Connection, session: Session) -> None:
             session.end_reason,
             session.ended,
             session.owner_epoch,
+            session.created_at_ms,  # the revision: above those of an older session with this code
         ),
     )
 
@@ -215,4 +224,5 @@ def session_of(row: sqlite3.Row) -> Session:
         end_reason=row["end_reason"],
         ended=bool(row["ended"]),
         owner_epoch=row["owner_epoch"],
+        revision=row["revision"],
     )

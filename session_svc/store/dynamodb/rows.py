@@ -96,6 +96,7 @@ def session_item(session: Session) -> Item:
         "endReason": text(session.end_reason),
         "phase": text(ENDED if session.ended else OPEN),
         "ownerEpoch": number(session.owner_epoch),
+        "revision": number(session.created_at_ms),  # above those of an older session with this code
         "listenerCount": number(0),
         "languages": {"M": {}},
         TTL: ttl(session.ends_at_ms),
@@ -121,6 +122,7 @@ def snapshot_of(item: Item) -> Snapshot:
         end_reason=item["endReason"]["S"],
         ended=item["phase"]["S"] == ENDED,
         owner_epoch=int(item["ownerEpoch"]["N"]) if "ownerEpoch" in item else 1,  # older rows lack it
+        revision=int(item["revision" if "revision" in item else "createdAt"]["N"]),
     )
     counts = {language: int(count["N"]) for language, count in item["languages"]["M"].items()}
     return Snapshot(session, Audience({language: count for language, count in counts.items() if count}))

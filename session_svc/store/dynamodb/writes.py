@@ -26,6 +26,7 @@ _CONSTANTS: Final[dict[str, Value]] = {
     "one": number(1),
     "zero": number(0),
 }
+_REVISED: Final = "#revision = if_not_exists(#revision, #createdAt) + :one"
 _PLUS: Final = "#languages.#gained = if_not_exists(#languages.#gained, :zero) + :one"
 
 
@@ -308,7 +309,7 @@ class Writes:
             session_key(session_id),
             condition,
             {**self._values(), **values},
-            update,
+            f"{update}, {_REVISED}",
             aliases,
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 
+from babelcast.bus.config import BusConfig
 from babelcast.rpc.client import open_channel
 from babelcast.session.v1 import session_pb2 as pb
 from babelcast.session.v1 import session_pb2_grpc
@@ -74,11 +75,13 @@ def config(data_dir: Path) -> SessionConfig:
 
 @asynccontextmanager
 async def running(
-    settings: SessionConfig, *, connections_lost: bool = False, **changes: float
+    settings: SessionConfig, *, connections_lost: bool = False, bus_url: str = "", **changes: float
 ) -> AsyncIterator[Running]:
     """A service with some settings changed."""
     changed = replace(settings, **changes)  # type: ignore[arg-type]  # numbers all
-    server = await SessionServer.start(changed, connections_lost=connections_lost)
+    server = await SessionServer.start(
+        changed, bus=BusConfig(bus_url=bus_url), connections_lost=connections_lost
+    )
     async with open_channel(f"127.0.0.1:{server.port}") as channel:
         try:
             yield Running(server, channel, session_pb2_grpc.SessionServiceStub(channel))

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from babelcast.errors import ServiceUnavailable
-from session_svc.events import Ended, Event, Hub, Watch
-from session_svc.model import Audience
+from session_svc.events import Change, Ended, Event, Hub, Newest, Watch
+from session_svc.model import Audience, Broadcast
 
 
 def event(number: int) -> Event:
@@ -71,3 +71,43 @@ async def test_closing_wakes_those_who_wait() -> None:
         assert (await waiting)[1] == "The session service is stopping."
     with hub.watch() as late:
         assert await drained(late) == ([], "The session service is stopping.")
+
+
+async def test_interrupted_watches_are_opened_again() -> None:
+    """Those there are end, with a reason; those opened afterwards see what comes."""
+    hub = Hub()
+    with hub.watch() as first:
+        hub.interrupt("look again")
+        assert await drained(first) == ([], "look again")
+    with hub.watch() as second:
+        hub.publish(event(1))
+        hub.close()
+        assert (await drained(second))[0] == [event(1)]
+
+
+def test_what_is_older_than_what_was_heard() -> None:
+    """Replicas' changes overtake each other: of each kind only what is newer is news; an end always is."""
+    newest = Newest()
+    audience, broadcast, end = Audience({"es": 1}), Broadcast(last_change_ms=1), Ended("bye")
+    heard: list[tuple[Change, int, bool]] = [
+        (audience, 7, True),
+        (audience, 6, False),
+        (audience, 7, False),
+        (broadcast, 6, True),
+        (broadcast, 6, False),
+        (audience, 8, True),
+        (end, 0, True),
+        (audience, 3, True),
+    ]
+    for change, revision, news in heard:
+        assert newest.is_news(Event("x", change, revision)) is news, (change, revision)
+    assert newest.is_news(Event("y", audience, 1))
+
+
+def test_only_so_many_sessions_are_remembered() -> None:
+    """Those of which nothing was heard for longest are forgotten first."""
+    newest = Newest(sessions=2)
+    for code in ("a", "b", "a", "c"):
+        newest.is_news(Event(code, Audience(), 5 if code != "a" else 0))
+    assert newest.is_news(Event("b", Audience(), 5))
+    assert not newest.is_news(Event("c", Audience(), 5))
