@@ -1,0 +1,86 @@
+"""One port for WebSockets and plain HTTP: a connection goes to whom its first request is for.
+
+A connection that asked for a page may ask for more pages, but for no WebSocket: browsers open another one.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeAlias, cast
+
+MAX_HEAD_BYTES = 16 * 1024
+HEAD_WITHIN_S = 10.0
+
+_END = b"\r\n\r\n"
+
+MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
+
+
+class Front(asyncio.Protocol):
+    """Holds a new connection until the head of its request is there, then hands it over whole.
+
+    Bounds: MAX_HEAD_BYTES, answered with 431; HEAD_WITHIN_S, answered with 408.
+    """
+
+    def __init__(
+        self, *, websocket: MakeProtocol, http: MakeProtocol, head_within_s: float = HEAD_WITHIN_S
+    ) -> None:
+        self._websocket = websocket
+        self._http = http
+        self._head_within_s = head_within_s
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the head."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._late = asyncio.get_running_loop().call_later(
+            self._head_within_s, self._refuse, b"408 Request Timeout"
+        )
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; hand over once the head is whole."""
+        searched = max(0, len(self._received) - len(_END) + 1)
+        self._received += data
+        end = self._received.find(_END, searched)
+        if (end if end >= 0 else len(self._received)) > MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large")
+        elif end >= 0:
+            self._hand_over(self._websocket if wants_websocket(self._received[:end]) else self._http)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - there is nobody to tell
+        """It went before it said what it wanted."""
+        self._forget()
+
+    def _hand_over(self, make: MakeProtocol) -> None:
+        transport, received = self._transport, bytes(self._received)
+        self._forget()
+        if transport is None or transport.is_closing():
+            return
+        protocol = make()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(received)
+
+    def _refuse(self, status: bytes) -> None:
+        transport = self._transport
+        self._forget()
+        if transport is not None and not transport.is_closing():
+            transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            transport.close()
+
+    def _forget(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        self._transport = None
+        self._received = bytearray()
+
+
+def wants_websocket(head: bytes | bytearray) -> bool:
+    """Whether the head of a request asks for an upgrade to WebSocket (RFC 6455, section 4.2.1)."""
+    for line in bytes(head).split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"upgrade" and b"websocket" in value.lower():
+            return True
+    return False
