@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 from babelcast.channel import ChannelClosed
 from babelcast.pcm import duration_ms
+from gateway.ledger import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """16 kHz PCM, and when it came (epoch ms)."""
+    """16 kHz PCM, when it came (epoch ms), and the speaker's chunk that it is from, if it is from one."""
 
     pcm: bytes
     at_ms: int
+    source: Source | None = None
 
 
 class Backlog:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from babelcast import telemetry
 from babelcast.errors import BabelcastError, RateLimitExceeded
-from babelcast.pcm import SAMPLE_RATE_HZ, duration_ms
+from babelcast.pcm import BYTES_PER_MS, BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, duration_ms
+from gateway.inbound import Inbound
 from gateway.ingest import Ingest
+from gateway.ledger import Place, Source
 from gateway.limits import TokenBucket
 from gateway.reorder import Chunk, Reorder
 from gateway.rooms import Room
+from gateway.transcribing import RESEND_S
 
 # A sound card's clock may run this much fast without its speaker losing words.
 CLOCK_TOLERANCE = 1.1
@@ -33,12 +36,17 @@ class Intake:
         """How long they sound."""
         self._clock = clock
         self._ingest = Ingest()
-        self._reorder = Reorder()
+        self._trim = 0
         self._rate = TokenBucket.full(
             rate=chunks_per_second * CLOCK_TOLERANCE, burst=2 * chunks_per_second, now_s=clock()
         )
         self._rate_hz = SAMPLE_RATE_HZ
+        self._held_ms = 0.0  # what the resampler holds back
         self._timer: asyncio.TimerHandle | None = None
+
+    def allow(self, seconds: float) -> None:
+        """Let as much more be sent at once as is spoken in so long: the speaker was away."""
+        self._rate.allow(self._rate.rate * max(0.0, min(seconds, RESEND_S)))
 
     def take(self, pcm: bytes, *, sequence: int | None, sample_rate_hz: int | None) -> None:
         """Take a chunk; one whose `sequence` says that it came early waits for those before it.
@@ -51,6 +59,7 @@ class Intake:
             raise RateLimitExceeded("audio chunks", retry_after_s=wait_s)
         self._rate_hz = sample_rate_hz or self._rate_hz
         chunk = Chunk(pcm, duration_ms(pcm, self._rate_hz) / 1000, sample_rate_hz)
+        self._inbound.last_s = now_s
         missing = self._reorder.missing
         ready = self._reorder.push(sequence, chunk, now_s=now_s)
         self._note_missing(missing)
@@ -69,7 +78,16 @@ class Intake:
     def flush(self) -> None:
         """No more will come at all: what waits, and what the resampler holds back, goes to the pipeline."""
         self.end_order()
+        self._held_ms = 0.0
         self._feed(self._ingest.flush(volume=self._volume))
+
+    @property
+    def _inbound(self) -> Inbound:
+        return self._room().inbound
+
+    @property
+    def _reorder(self) -> Reorder:
+        return self._inbound.order
 
     @property
     def _volume(self) -> float:
@@ -80,6 +98,9 @@ class Intake:
         """Hand chunks on in their order. Raises: what the first bad one is refused with; the others go on."""
         refused: BabelcastError | None = None
         for chunk in chunks:
+            again = self._inbound.begins_again(chunk.number)
+            if again is not None:
+                self._begin_again(again)
             try:
                 sound = self._ingest.accept(
                     chunk.pcm, sample_rate_hz=chunk.sample_rate_hz, volume=self._volume
@@ -89,14 +110,26 @@ class Intake:
             else:
                 self.chunks += 1
                 self.received_ms += duration_ms(sound)
-                self._feed(sound)
+                self._held_ms += 1000 * chunk.duration_s - duration_ms(sound)
+                cut, self._trim = sound[self._trim :], max(0, self._trim - len(sound))
+                source = None
+                if chunk.number is not None:
+                    source = Source(chunk.number, 1000 * chunk.duration_s, self._held_ms)
+                self._feed(cut, source)
         if refused is not None:
             raise refused
 
-    def _feed(self, sound: bytes) -> None:
+    def _begin_again(self, place: Place) -> None:
+        """What follows was sent before, to an owner that is gone; the beginning of it has its words."""
+        self._trim = round(place.offset_ms * BYTES_PER_MS) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+        pipeline = self._room().pipeline
+        if pipeline is not None:
+            pipeline.resent = True
+
+    def _feed(self, sound: bytes, source: Source | None = None) -> None:
         room = self._room()
         if sound and not room.session.broadcast.is_paused and room.pipeline is not None:
-            room.pipeline.feed(sound)
+            room.pipeline.feed(sound, source)
 
     def _wait_for_order(self) -> None:
         """Come back when what waits for earlier chunks has waited long enough."""

@@ -18,9 +18,14 @@ class TokenBucket:
         """A bucket that was left alone for a while."""
         return cls(rate=rate, burst=burst, tokens=burst, at_s=now_s)
 
+    def allow(self, more: float) -> None:
+        """Let so many be taken once, beyond the burst."""
+        self.tokens += more
+
     def take(self, now_s: float) -> float:
         """Take one: 0.0 when it was there, else the seconds until it will be."""
-        self.tokens = min(self.burst, self.tokens + max(0.0, now_s - self.at_s) * self.rate)
+        filled = min(self.burst, self.tokens + max(0.0, now_s - self.at_s) * self.rate)
+        self.tokens = max(self.tokens, filled)
         self.at_s = max(self.at_s, now_s)
         if self.tokens >= 1:
             self.tokens -= 1

@@ -115,14 +115,14 @@ class Listener:
             case ask.ChangeLanguage():
                 await self._change_language(message)
             case ask.PausePlayback():
-                self._seat.playing = False
+                self._desk.hub.set_playing(self._topic, self._seat, playing=False)
                 self._outlet.send(
                     say.PlaybackPaused(
                         session_id=session_id, request_id=request_id, timestamp=self._desk.clock_ms()
                     )
                 )
             case ask.ResumePlayback():
-                self._seat.playing = True
+                self._desk.hub.set_playing(self._topic, self._seat, playing=True)
                 self._outlet.send(
                     say.PlaybackResumed(
                         session_id=session_id,
@@ -154,7 +154,13 @@ class Listener:
         """The connection is gone."""
         may_come_back = may_come_back and self.room.ended is None
         await self._desk.hub.detach(self._topic, self._seat, may_come_back=may_come_back)
+        self._leave_language()
         self._desk.rooms.leave(self.room, self.connection_id)
+
+    def _leave_language(self) -> None:
+        """Whoever owns the talk here knows that this one is not on another gateway."""
+        if self.room.pipeline is not None:
+            self.room.pipeline.left_here(self._language)
 
     @property
     def _topic(self) -> Topic:
@@ -181,6 +187,8 @@ class Listener:
     async def _change_language(self, message: ask.ChangeLanguage) -> None:
         source = self.room.session.settings.source_language
         language = await self._desk.languages.target(message.target_language, source=source)
+        if language != self._language:
+            self._leave_language()
         session = await self._desk.sessions.change_language(self.connection_id, language)
         if language != self._language:
             await self._desk.hub.detach(self._topic, self._seat)

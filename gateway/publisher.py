@@ -1,6 +1,6 @@
 """The one writer of a session: captions, voices, their numbers and notices, to the bus and the speaker."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from babelcast.bus.base import Bus, Topic
 from babelcast.event.v1 import event_pb2 as event
@@ -17,13 +17,15 @@ class Publisher:
         session: session_api.Session,
         *,
         bus: Bus,
-        awaited: Callable[[str], set[str]],
+        awaited: Callable[[], set[str]],
+        epoch: int,
         tell_speaker: Callable[[ServerMessage], None],
         clock_ms: Callable[[], int],
     ) -> None:
-        """`session` is kept current by the caller; `awaited` gives the languages of a session's listeners who
-        are away for a moment.
+        """`session` is kept current by the caller; `awaited` gives the languages of its listeners who are
+        away for a moment; `epoch` is its owner's number.
         """
+        self.epoch = epoch
         self._session = session
         self._bus = bus
         self._awaited = awaited
@@ -46,13 +48,32 @@ class Publisher:
         """Where a language of this session is published."""
         return Topic(self._session.session_id, language)
 
+    def go_on(
+        self,
+        *,
+        sequences: Mapping[str, int],
+        degraded: Iterable[tuple[str, str]],
+        interrupted: frozenset[str] | None,
+    ) -> None:
+        """Begin where another owner stopped: with the last number of each language, and with what listeners
+        were told of stations, as `notice` and `transcription_notice` do.
+        """
+        self._sequences.update(sequences)
+        self._degraded.update(degraded)
+        self._interrupted = interrupted
+
     async def transcript(self, transcript: event.Transcript, *, request_id: str = "") -> None:
-        """Show the speaker, and those who listen in the source language."""
+        """Show the speaker, and those who listen in the source language. Those are told through its topic,
+        which is also the log of the talk, so all goes there whether anybody listens or not.
+        """
         if not transcript.is_final and not self._session.settings.partial_results:
             return
         self._tell_speaker(messages.transcript(transcript, now_ms=self._clock_ms(), request_id=request_id))
-        if self.source in self._languages():
-            await self._publish(self.source, event.Broadcast(transcript=transcript))
+        await self._publish(self.source, event.Broadcast(transcript=transcript))
+
+    async def checkpoint(self, checkpoint: event.Checkpoint) -> None:
+        """Tell a next owner how far this one has come."""
+        await self._publish(self.source, event.Broadcast(checkpoint=checkpoint))
 
     async def caption(self, language: str, caption: event.Caption) -> None:
         """Show a language's listeners."""
@@ -66,7 +87,8 @@ class Publisher:
         """Speak to a language's listeners; gives it the next number."""
         last = self._sequences.get(language)
         if last is None:
-            last = await self._bus.claim(self.topic(language))  # nobody before us adds to it now
+            # nobody before us adds to it then
+            last = await self._bus.claim(self.topic(language), epoch=self.epoch)
         spoken.sequence = last + 1
         await self._publish(language, event.Broadcast(audio=spoken))
         self._sequences[language] = spoken.sequence  # one that was not published leaves no gap
@@ -98,13 +120,13 @@ class Publisher:
             await self._publish(language, event.Broadcast(notice=notice))
 
     def _languages(self) -> set[str]:
-        return {*self._session.audience.languages, *self._awaited(self._session.session_id)}
+        return {*self._session.audience.languages, *self._awaited()}
 
     async def _publish(self, language: str, broadcast: event.Broadcast) -> None:
         broadcast.session_id = self._session.session_id
         broadcast.language = language
         broadcast.timestamp_ms = self._clock_ms()
-        await self._bus.publish(self.topic(language), broadcast)
+        await self._bus.publish(self.topic(language), broadcast, epoch=self.epoch)
 
 
 def _notice(component: str, *, degraded: bool) -> event.ServiceNotice:

@@ -1,17 +1,19 @@
 """A speaker's numbered chunks put back into order. Pure: the clock is an argument.
 
-A chunk whose number is next goes on at once. One that comes early waits for those before it, at most
+Chunks count through all connections of a talk. A chunk whose number is next goes on at once; one without a
+number is the next. One that comes early waits for those before it, at most
 WINDOW_S of time or of audio; then the missing ones are given up and counted. Numbers that come twice are
 dropped. A client that starts counting anew, or far ahead, is followed at once: numbers are there to help.
 """
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 WINDOW_S = 2.0
 START_S = 0.3
-"""How long the first chunk waits for lower numbers, unless its own is 0."""
+"""How long the first chunk of a connection waits for lower numbers, unless its own is the expected one, or 0.
+"""
 JUMP = 64
 """More numbers than can come within WINDOW_S at the rates that are allowed: further ahead is a new count."""
 REMEMBER = 256
@@ -20,11 +22,14 @@ REMEMBER = 256
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Audio as it came: PCM, how long it sounds (s), and the sample rate that was declared with it."""
+    """Audio as it came: PCM, how long it sounds (s), and the sample rate that was declared with it. What goes
+    on has its number.
+    """
 
     pcm: bytes
     duration_s: float
     sample_rate_hz: int | None = None
+    number: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class _Held:
 
 
 class Reorder:
-    """One connection's chunks. What `push`, `due` and `flush` return is to be processed in that order.
+    """One talk's chunks. What `push`, `due` and `flush` return is to be processed in that order.
 
     Holds at most WINDOW_S of audio and JUMP chunks, beyond the one that comes.
     """
@@ -44,6 +49,8 @@ class Reorder:
         """Numbers that never came, or came too late."""
         self.repeated = 0
         """Chunks that came twice or too late, and were dropped."""
+        self.last = 0
+        """The number of the last that went on; 0 before the first."""
         self._next: int | None = None
         self._held: dict[int, _Held] = {}
         self._past: OrderedDict[int, bytes | None] = OrderedDict()
@@ -55,11 +62,24 @@ class Reorder:
             return None
         return min(held.since_s for held in self._held.values()) + self._patience_s
 
+    def reopen(self, *, after: int) -> None:
+        """Another connection begins: with the number after `after`, or wherever it likes. What waits is given
+        up; a chunk that was there before is still told by its number and content.
+        """
+        self.last = after
+        self._next = None
+        self._held.clear()
+
     def push(self, sequence: int | None, chunk: Chunk, *, now_s: float) -> list[Chunk]:
         """Take a chunk; returns what may go on. One without a number goes on at once."""
-        if sequence is None:
-            return [*self.due(now_s), chunk]
         out = self.due(now_s)
+        if sequence is None:
+            if self._held:  # a client that does both; its own numbers count
+                return [*out, chunk]
+            sequence = self._next = self.last + 1
+        elif self._next is None and self._was_there(sequence, chunk):
+            self.repeated += 1
+            return out
         if self._is_new_count(sequence, chunk):
             out += self.flush()
             self._past.clear()
@@ -68,8 +88,8 @@ class Reorder:
             self.repeated += 1
             return out
         self._held[sequence] = _Held(chunk, now_s)
-        if self._next is None and sequence == 0:
-            self._next = 0
+        if self._next is None and sequence in (0, self.last + 1):
+            self._next = sequence
         out += self._in_order()
         out += self.due(now_s)
         return out
@@ -108,8 +128,11 @@ class Reorder:
             return sequence - self._next > JUMP
         if sequence not in self._past:
             return True
-        sent = self._past[sequence]
-        return sent is not None and sent != _digest(chunk)
+        return self._past[sequence] is not None and not self._was_there(sequence, chunk)
+
+    def _was_there(self, sequence: int, chunk: Chunk) -> bool:
+        sent = self._past.get(sequence)
+        return sent is not None and sent == _digest(chunk)
 
     def _give_up(self) -> list[Chunk]:
         """Go on with the lowest number that came."""
@@ -126,7 +149,8 @@ class Reorder:
         while self._next is not None and self._next in self._held:
             chunk = self._held.pop(self._next).chunk
             self._note(self._next, _digest(chunk))
-            out.append(chunk)
+            out.append(replace(chunk, number=self._next))
+            self.last = self._next
             self._next += 1
         return out
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from babelcast.bus.base import Bus
+from babelcast.bus.base import Bus, NotOwner
 from babelcast.errors import BabelcastError, ErrorCode
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
 from gateway import messages
 from gateway.fanout import Hub
+from gateway.inbound import Inbound
 from gateway.outlet import Outlet
 from gateway.pipeline import Pipeline
 from gateway.sessions import Sessions
@@ -49,6 +50,7 @@ class Room:
 
     session: api.Session
     pipeline: Pipeline | None = None
+    inbound: Inbound = field(default_factory=Inbound)
     owned: bool = False  # whether there ever was a pipeline here: then nobody else publishes
     members: dict[str, Member] = field(default_factory=dict)
     speaker: Outlet | None = None  # the way to whoever speaks, if connected here
@@ -70,10 +72,16 @@ class Room:
         """See to a pipeline that failed, a fault of ours: the speaker's client comes back with its resume
         token and gets a new one.
         """
-        if task.cancelled() or task.exception() is None:
+        if self.pipeline is None or self.pipeline.task is not task:
             return
-        log.error("pipeline failed", exc_info=task.exception())
+        if task.cancelled() or (failure := task.exception()) is None:
+            return
         self.pipeline = None
+        if _is_replaced(failure):
+            log.warning("another gateway owns the talk now")
+            self.owned = False
+        else:
+            log.error("pipeline failed", exc_info=failure)
         if self.speaker is not None:
             self.speaker.close_soon(1011, "internal error")
 
@@ -208,7 +216,7 @@ class Rooms:
         before.CopyFrom(room.session.audience)
         room.session.audience.CopyFrom(audience)
         if room.pipeline is not None:
-            room.pipeline.on_audience(new_languages=bool(set(audience.languages) - set(before.languages)))
+            room.pipeline.on_audience(before.languages)
         before.listener_count = room.news_count
         if messages.status_reason(before, audience) is not None:
             room.news_count = audience.listener_count
@@ -227,6 +235,13 @@ class Rooms:
         )
         if notice is not None:
             await self._hub.tell(room.session.session_id, notice)
+
+
+def _is_replaced(failure: BaseException) -> bool:
+    """Whether somebody else owns the talk, and nothing else is wrong."""
+    if isinstance(failure, BaseExceptionGroup):
+        return all(map(_is_replaced, failure.exceptions))
+    return isinstance(failure, NotOwner)
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from babelcast.event.v1 import event_pb2 as event
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from babelcast.translation.v1 import translation_pb2 as translation_api
 from gateway.continuity import join, same_words, without_repeated
@@ -39,6 +40,30 @@ class Sentence:
     start_ms: int
     end_ms: int
     waiting: dict[str, Waiting] = field(default_factory=dict)
+
+    def logged(self, checkpoint: event.Checkpoint | None = None) -> event.Sentence:
+        """What a next owner needs of it; with how far the talk is, in a text that is new."""
+        return event.Sentence(
+            dynamics=self.spoken_dynamics(),
+            spoken_end_ms=self.spoken_end_ms,
+            transcribed_ms=self.transcribed_ms,
+            owed=[
+                event.Owed(language=language, speak=wait.speak, opus=wait.opus)
+                for language, wait in self.waiting.items()
+            ],
+            checkpoint=checkpoint,
+        )
+
+    def spoken_dynamics(self) -> event.SpokenDynamics:
+        """How it was said, as listeners are told."""
+        how = self.dynamics
+        return event.SpokenDynamics(
+            volume=how.volume_db,
+            rate=how.rate,
+            energy=how.energy,
+            emotion=how.emotion,
+            intensity=how.intensity,
+        )
 
     def answered(self, language: str, waiting: Waiting) -> None:
         """A language got what it waited for. When the sentence was corrected while that was published, the
@@ -131,6 +156,11 @@ class OpenSegment:
     repeated: str = ""
     """Words of the segment before that the next one is going to repeat."""
     last: Shown | None = None
+
+    def go_on(self, shown: event.Transcript) -> None:
+        """Begin with what another owner has shown of the segment."""
+        self.number, self.revision, self.stable_text = shown.segment, shown.revision, shown.stable_text
+        self.last = Shown(shown.revision, shown.text, shown.stable_text)
 
     def show(self, result: transcription_api.TranscriptResult) -> Shown | None:
         """How to show `result`; None when there is nothing in it that was not shown."""

@@ -14,17 +14,22 @@ from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
 from gateway import messages
 from gateway.desk import Desk
+from gateway.inbound import Inbound
 from gateway.intake import Intake
+from gateway.ledger import UNKNOWN, Place
 from gateway.outlet import Outlet
 from gateway.pipeline import Pipeline
 from gateway.rooms import Room
-from gateway.streams import TranscriptionStream
-from gateway.transcribing import stream_config
+from gateway.transcribing import RESEND_S, stream_config
 from gateway.usage import SessionUsage
 
 # Long enough for a transcription that died with the last words to be back and recognise them.
 FINISH_WITHIN_S = 25.0
 ACK_EVERY_S = 1.0
+# A bus that is out of reach holds nobody up: what is said waits for it in the pipeline.
+PLACED_WITHIN_S = 3.0
+# Clients do not send as evenly as they speak.
+MARGIN_S = 5.0
 MS_PER_S = 1000
 
 log = logging.getLogger(__name__)
@@ -76,9 +81,10 @@ class Speaker:
             stream.cancel()
             raise
         speaker = cls._enter(desk, created.session, connection_id=connection_id, outlet=outlet)
+        speaker.room.speaker = outlet
         speaker.room.confirmed = True  # nobody else knows the code yet
         outlet.send(_session_created(created, message, connection_id=connection_id, host=host, desk=desk))
-        speaker._start(stream)
+        speaker._own().start(stream).add_done_callback(speaker.room.on_pipeline_done)
         return speaker
 
     @classmethod
@@ -97,8 +103,12 @@ class Speaker:
         token that was used up for it cannot be used again.
         """
         speaker = cls._enter(desk, taken.session, connection_id=connection_id, outlet=outlet)
-        room = speaker.room
+        room, epoch = speaker.room, taken.session.owner_epoch
+        room.session.owner_epoch = max(epoch, room.session.owner_epoch)
         await desk.rooms.replaced(room, taken.previous_connection_id)
+        last_audio_sequence = await speaker._go_on(epoch)
+        if room.session.owner_epoch == epoch:  # else yet another connection took it over meanwhile
+            room.speaker = outlet
         now_ms = desk.clock_ms()
         outlet.send(
             say.ConnectionRefreshComplete(
@@ -106,6 +116,7 @@ class Speaker:
                 role="speaker",
                 resume_token=taken.resume_token,
                 last_sequence_number=0,
+                last_audio_sequence=UNSET if last_audio_sequence is None else last_audio_sequence,
                 request_id=request_id or UNSET,
                 timestamp=now_ms,
             )
@@ -117,10 +128,7 @@ class Speaker:
                 timestamp=now_ms,
             )
         )
-        if room.pipeline is None:
-            speaker._start(None)
-        else:
-            speaker._usage = room.pipeline.usage
+        if room.pipeline is not None:
             room.pipeline.remind()
         await desk.rooms.confirm(room)
         return speaker
@@ -195,13 +203,16 @@ class Speaker:
 
     async def on_replaced(self) -> None:
         """Another connection speaks now."""
-        self._intake.end_order()
+        if self.room.speaker is self._outlet:
+            self.room.speaker = None
+        self._intake.flush()
         await self._stop_periodic()
         self._outlet.close_soon(1000, "replaced by a new connection")
 
     async def leave(self, *, may_come_back: bool) -> None:  # noqa: ARG002 - a session waits in any case
         """The connection is gone; the session waits for its speaker's grace period."""
-        self._intake.end_order()
+        if self.room.speaker is self._outlet:
+            self._intake.flush()
         await self._stop_periodic()
         if self.room.speaker is self._outlet:
             self.room.speaker = None
@@ -212,13 +223,45 @@ class Speaker:
         room = Room(session)
         speaker = cls(desk, room, connection_id=connection_id, outlet=outlet)
         speaker.room = desk.rooms.enter(session, speaker)
-        speaker.room.speaker = outlet
         speaker._periodic = asyncio.create_task(speaker._tell_status(), name="speaker-status")
         return speaker
 
-    def _start(self, stream: TranscriptionStream | None) -> None:
+    async def _go_on(self, epoch: int) -> int | None:
+        """See to a pipeline for this connection; returns the last chunk that need not be sent again, None
+        when that is not known.
+        """
+        room = self.room
+        if room.pipeline is not None and not room.pipeline.may_serve(epoch):
+            stale, room.pipeline = room.pipeline, None
+            await stale.aclose()
+        if room.pipeline is not None:
+            return self._stay(room.pipeline, epoch)
+        pipeline = self._own()
+        pipeline.take_over().add_done_callback(room.on_pipeline_done)
+        checkpoint = await pipeline.placed(timeout_s=PLACED_WITHIN_S)
+        if checkpoint is None or checkpoint.audio_sequence == UNKNOWN:
+            self._intake.allow(RESEND_S)
+            return None
+        away_ms = self._desk.clock_ms() - checkpoint.arrived_ms
+        self._intake.allow(away_ms / MS_PER_S + MARGIN_S)
+        room.inbound.resume(Place(checkpoint.audio_sequence, checkpoint.audio_offset_ms))
+        return checkpoint.audio_sequence
+
+    def _stay(self, pipeline: Pipeline, epoch: int) -> int:
+        """The pipeline is here and goes on."""
+        inbound = self.room.inbound
+        pipeline.serve(epoch)
+        self._usage = pipeline.usage
+        inbound.reconnected()
+        if inbound.last_s is not None:
+            self._intake.allow(self._desk.clock() - inbound.last_s + MARGIN_S)
+        return inbound.order.last
+
+    def _own(self) -> Pipeline:
+        """A new pipeline for the room."""
         room = self.room
         room.owned = True
+        room.inbound = Inbound()
         self._usage = SessionUsage(
             prices=self._desk.prices,
             listeners=room.session.audience.listener_count,
@@ -232,9 +275,11 @@ class Speaker:
             tell_speaker=room.tell_speaker,
             clock_ms=self._desk.clock_ms,
             buffer_s=self._desk.config.audio_buffer_max_seconds,
+            clock=self._desk.clock,
+            resume_window_s=self._desk.config.resume_window_seconds,
             usage=self._usage,
         )
-        room.pipeline.start(stream).add_done_callback(room.on_pipeline_done)
+        return room.pipeline
 
     def _check_not_replaced(self) -> None:
         # frames that were under way when another connection took over

@@ -42,6 +42,10 @@ class Timeline:
         self._ends_ms: list[float] = []
         self._arrivals_ms: list[int] = []
 
+    def begin(self, at_ms: float) -> None:
+        """What was before a position is known elsewhere, if at all; called before there is any audio."""
+        self.position_ms = self._released_ms = at_ms
+
     def extend(self, pcm: bytes, *, arrived_ms: int) -> Piece:
         """Put audio at the end; returns its place."""
         start_ms = self.position_ms

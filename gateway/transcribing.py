@@ -10,14 +10,16 @@ from enum import Enum, auto
 from babelcast import telemetry
 from babelcast.channel import ChannelClosed
 from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable, is_moving
+from babelcast.event.v1 import event_pb2 as event
 from babelcast.pcm import SAMPLE_RATE_HZ, duration_ms, silence
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.transcription.v1 import transcription_pb2 as api
 from gateway import messages
 from gateway.backlog import Arrived, Backlog
 from gateway.backoff import Backoff
+from gateway.ledger import UNKNOWN, Ledger, Place, Source
 from gateway.streams import Stations, TranscriptionStream
-from gateway.timeline import Timeline
+from gateway.timeline import FRAME_MS, Timeline
 
 # What a transcription that starts anew needs: the audio of a segment that is open for as long as it may be,
 # and of what a replica holds unanswered beyond it while it recognises.
@@ -43,6 +45,11 @@ STALL_S = 1.0
 STALL_SILENCE_MS = 1_000
 # A speaker who pauses for longer gives the place in transcription back, and takes one with the next word.
 IDLE_S = 60.0
+# A speaker who comes back sends again what may have been lost, as quickly as it likes, for so long.
+RESEND_S = 60.0
+RESEND_WITHIN_MS = 30_000
+# Audio before an open segment's first word that the word may begin in.
+BEFORE_OPEN_MS = 500
 # The contract's limit for one message; 8 kHz audio comes out of the resampler twice as long as it was sent.
 MAX_MESSAGE_BYTES = 32 * 1024
 
@@ -127,6 +134,9 @@ class Transcribing:
         """
         self._bounds = bounds(buffer_s=buffer_s, max_segment_s=session.settings.max_buffer_timeout_s)
         self.timeline = Timeline(replay_ms=self._bounds.unanswered_s * 1000)
+        self._ledger = Ledger()
+        self._placed_ms = 0.0
+        self._generous_until_ms = 0
         self.lost_ms = 0.0
         """Audio lost because transcription did not keep up, or was away for too long."""
         self.refusal: str | None = None
@@ -153,10 +163,53 @@ class Transcribing:
         # Policy: drops the oldest and counts; the gap takes no place in the timeline.
         self._incoming = Backlog(limit_ms=self._bounds.outage_s * 1000)
 
-    def feed(self, pcm: bytes) -> None:
-        """Take 16 kHz audio; never waits."""
+    def go_on(self, *, next_segment: int, checkpoint: event.Checkpoint | None) -> None:
+        """Begin where another owner stopped; called before `run`."""
+        self._next_segment = next_segment
+        if checkpoint is None:
+            self._ledger.begin(Place(UNKNOWN))
+            return
+        self._placed_ms = self._answered_ms = checkpoint.position_ms
+        self.timeline.begin(checkpoint.position_ms)
+        self._ledger.begin(Place(checkpoint.audio_sequence, checkpoint.audio_offset_ms))
+
+    def skip_segment(self) -> None:
+        """The next segment's number is taken; called before `run`."""
+        self._next_segment += 1
+
+    async def ready(self) -> bool:
+        """Wait for audio; False when there will be none."""
+        return await self._incoming.ready()
+
+    def feed(self, pcm: bytes, source: Source | None = None) -> None:
+        """Take 16 kHz audio, of the speaker's chunk `source`; never waits."""
         if not self._incoming.closed:
-            self._lose(self._incoming.put(Arrived(pcm, self._clock_ms())), why="backlog")
+            self._lose(self._incoming.put(Arrived(pcm, self._clock_ms(), source)), why="backlog")
+
+    def expect_again(self) -> None:
+        """The speaker is back and may send much at once."""
+        self._generous_until_ms = self._clock_ms() + RESEND_WITHIN_MS
+        self._incoming.limit_ms = (self._bounds.outage_s + RESEND_S) * 1000
+
+    def checkpoint(self, *, after: api.TranscriptResult | None = None) -> event.Checkpoint:
+        """How far the audio has its words: after a final result that is being taken, or now."""
+        position_ms = self.timeline.resume_ms
+        if after is not None:
+            position_ms = max(
+                position_ms, min(after.end_ms, self.timeline.position_ms) // FRAME_MS * FRAME_MS
+            )
+        elif self._open_since_ms is not None:
+            position_ms = min(position_ms, (self._open_since_ms - BEFORE_OPEN_MS) // FRAME_MS * FRAME_MS)
+        self._placed_ms = position_ms = max(position_ms, self._placed_ms)
+        place = self._ledger.place(position_ms)
+        self._ledger.release(until_ms=position_ms)
+        return event.Checkpoint(
+            next_segment=self._next_segment if after is None else after.segment + 1,
+            audio_sequence=place.sequence,
+            audio_offset_ms=place.offset_ms,
+            position_ms=int(position_ms),
+            arrived_ms=self.timeline.arrival_ms(position_ms) or self._clock_ms(),
+        )
 
     def close(self) -> None:
         """No more audio; `run` returns when all of it has its result, or is refused."""
@@ -169,7 +222,7 @@ class Transcribing:
             ending = await self._converse(stream)
             stream = None
             if ending is _Ending.BROKEN:
-                self._incoming.limit_ms = self._bounds.outage_s * 1000
+                self._incoming.limit_ms = max(self._incoming.limit_ms, self._bounds.outage_s * 1000)
             elif ending is _Ending.ANSWERED or not await self._incoming.ready():
                 return
             else:
@@ -277,6 +330,8 @@ class Transcribing:
             except ChannelClosed:
                 return _Ending.ANSWERED
             piece = self.timeline.extend(arrived.pcm, arrived_ms=arrived.at_ms)
+            if arrived.source is not None:
+                self._ledger.note(arrived.source, end_ms=piece.end_ms)
             await _send_pcm(stream, piece.pcm)
             if self._incoming.waiting_ms <= CAUGHT_UP_MS:
                 self._caught_up()
@@ -300,7 +355,8 @@ class Transcribing:
                 self._open_since_ms = max(response.result.start_ms, self._answered_ms)
 
     def _caught_up(self) -> None:
-        self._incoming.limit_ms = self._bounds.lag_s * 1000
+        if self._clock_ms() >= self._generous_until_ms:
+            self._incoming.limit_ms = self._bounds.lag_s * 1000
         if self._losing:
             self._losing = False
             log.info("audio is kept again", extra={"lost_ms": round(self.lost_ms)})

@@ -15,6 +15,7 @@ from gateway import messages
 from gateway.backoff import Backoff
 from gateway.captions import OpenCaption
 from gateway.fanout import Demand
+from gateway.handover import Handover
 from gateway.pacing import Newest
 from gateway.playout import Playout
 from gateway.publisher import Publisher
@@ -58,13 +59,29 @@ class Translating:
         self._asked: tuple[int, str, list[str]] | None = None
         self._captions: dict[str, OpenCaption] = {}
 
+    def go_on(self, handover: Handover) -> None:
+        """Begin where another owner stopped; called before `run`."""
+        for sentence in handover.sentences:
+            self._sentences.add(sentence)
+        for language, caption in handover.captions.items():
+            shown = tuple(caption.text.split())
+            self._captions[language] = OpenCaption(segment=caption.segment, shown=shown, before=shown)
+        for voice in handover.voices:
+            self._playout.add(voice.language, duration_ms=voice.duration_ms, now_ms=voice.published_ms)
+        for sentence in self._sentences.unanswered():
+            # opens the stream, which then asks for all that are unanswered
+            self._requests.send_dropping_oldest(_request(sentence.request()))
+
+    def owe(self, sentence: Sentence) -> None:
+        """Let every language that is listened to wait for a sentence."""
+        for language in self._publisher.targets():
+            demand = self._demand(self._publisher.topic(language))
+            sentence.waiting[language] = Waiting(speak=demand.voice, opus=demand.opus)
+
     async def final(self, sentence: Sentence) -> None:
-        """Take a sentence for every language that is listened to; one that is known stays as it is."""
+        """Take a sentence for the languages that wait for it; one that is known stays as it is."""
         known = self._sentences.get(sentence.segment)
         if known is None:
-            for language in self._publisher.targets():
-                demand = self._demand(self._publisher.topic(language))
-                sentence.waiting[language] = Waiting(speak=demand.voice, opus=demand.opus)
             self._sentences.add(sentence)
             self._partials.clear()
             known = sentence
@@ -86,8 +103,9 @@ class Translating:
             expected = api.ExpectedTargets(languages=languages)
             self._requests.send_dropping_oldest(api.StreamingTranslateRequest(expected=expected))
 
-    async def revise(self, segment: int, text: str) -> Sentence:
-        """Correct a sentence; it is shown again in every language, not spoken again.
+    def revise(self, segment: int, text: str) -> Sentence:
+        """Correct a sentence, which is then to be taken by `revised`; it is shown again in every language,
+        not spoken again.
 
         A language that has not heard it yet still will, corrected.
 
@@ -98,9 +116,12 @@ class Translating:
         sentence = self._sentences.revise(segment, text=text, languages=self._publisher.targets())
         if sentence is None:
             raise InvalidParameter("segmentId", "there is no such sentence.")
+        return sentence
+
+    async def revised(self, sentence: Sentence) -> None:
+        """Take a sentence that was corrected."""
         if sentence.waiting:
             await self._requests.send(_request(sentence.request()))
-        return sentence
 
     def close(self) -> None:
         """No more sentences; `run` returns when all are answered."""
@@ -300,7 +321,6 @@ def _spoken(
 ) -> event.TranslatedAudio:
     """The sentences that one speech says, the first of which gives the numbers."""
     first, waiting = said[0]
-    how = first.dynamics
     synthesized_ms = elapsed_ms(first.spoken_end_ms, now_ms)
     return event.TranslatedAudio(
         segment=first.segment,
@@ -312,13 +332,7 @@ def _spoken(
         opus=answer.opus,
         duration_ms=answer.duration_ms,
         pace=answer.pace or 1.0,
-        dynamics=event.SpokenDynamics(
-            volume=how.volume_db,
-            rate=how.rate,
-            energy=how.energy,
-            emotion=how.emotion,
-            intensity=how.intensity,
-        ),
+        dynamics=first.spoken_dynamics(),
         timing=event.Timing(
             transcribed_ms=first.transcribed_ms,
             translated_ms=waiting.translated_ms,

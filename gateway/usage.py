@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
+from babelcast.event.v1 import event_pb2 as event
 from babelcast.prices import Prices, Service
 from babelcast.protocol import server_messages as say
 from babelcast.telemetry import LISTENED
@@ -13,6 +14,11 @@ from babelcast.translation.v1 import translation_pb2 as api
 _SERVICES: dict[int, Service] = {
     api.COMPONENT_TRANSLATION: "translation",
     api.COMPONENT_SPEECH: "speech",
+}
+_NAMED: dict[str, Service] = {
+    "transcription": "transcription",
+    "translation": "translation",
+    "speech": "speech",
 }
 _MS_PER_S, _MS_PER_HOUR = 1_000, 3_600_000
 _MICRO_USD = 6  # places: a sentence costs some millionths
@@ -25,10 +31,8 @@ class _Sum:
 
 
 class SessionUsage:
-    """Adds up for one session, from when its owner began.
-
-    What an owner before this one counted is not known here: it is among the metrics of that gateway and of
-    the services.
+    """Adds up for one session, through all its owners: each tells the sums to the next with its checkpoints.
+    What an owner that died used since its last one is missing.
     """
 
     def __init__(self, *, prices: Prices, listeners: int, clock_ms: Callable[[], int]) -> None:
@@ -39,6 +43,27 @@ class SessionUsage:
         self._since_ms = clock_ms()
         self._listened_ms = 0
         self._sums: dict[tuple[Service, str, str], _Sum] = {}
+
+    def note(self, checkpoint: event.Checkpoint) -> None:
+        """Write the sums into what a next owner will read."""
+        self.listening(self._listeners)
+        checkpoint.listened_ms = self._listened_ms
+        for (service, engine, language), part in self._sums.items():
+            checkpoint.used.add(
+                service=service,
+                engine=engine,
+                language=language,
+                amount=part.amount,
+                cost_usd=part.cost_usd,
+            )
+
+    def go_on(self, checkpoint: event.Checkpoint) -> None:
+        """Add what the owner before this one had counted."""
+        self._listened_ms += checkpoint.listened_ms
+        for used in checkpoint.used:
+            service = _NAMED.get(used.service)
+            if service is not None:
+                self._add(service, used.engine, used.language, amount=used.amount, cost_usd=used.cost_usd)
 
     def listening(self, listeners: int) -> None:
         """So many listen from now on."""

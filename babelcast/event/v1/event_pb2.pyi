@@ -126,7 +126,7 @@ class Transcript(_message.Message):
     """End in the session's audio, ms."""
     @_builtins.property
     def sentence(self) -> Global___Sentence:
-        """For the next owner, never told to clients. Only in the first final revision."""
+        """For the next owner, never told to clients. In every final revision."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class Sentence(_message.Message):
 
     @_builtins.property
     def owed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Owed]:
-        """The languages that somebody listened in."""
+        """The languages that were to get this revision."""
 
     @_builtins.property
     def checkpoint(self) -> Global___Checkpoint:
@@ -239,6 +239,9 @@ class Checkpoint(_message.Message):
     AUDIO_SEQUENCE_FIELD_NUMBER: _builtins.int
     AUDIO_OFFSET_MS_FIELD_NUMBER: _builtins.int
     POSITION_MS_FIELD_NUMBER: _builtins.int
+    ARRIVED_MS_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    LISTENED_MS_FIELD_NUMBER: _builtins.int
     next_segment: _builtins.int
     """The next segment's number."""
     audio_sequence: _builtins.int
@@ -247,6 +250,14 @@ class Checkpoint(_message.Message):
     """How much of the chunk after it is answered as well, ms."""
     position_ms: _builtins.int
     """The same place in the session's audio, ms."""
+    arrived_ms: _builtins.int
+    """When the audio there came, ms since the Unix epoch."""
+    listened_ms: _builtins.int
+    """How long it was listened to, all listeners added up, ms."""
+    @_builtins.property
+    def used(self) -> _containers.RepeatedCompositeFieldContainer[Global___Used]:
+        """What the talk has used of the engines until now."""
+
     def __init__(
         self,
         *,
@@ -254,14 +265,55 @@ class Checkpoint(_message.Message):
         audio_sequence: _builtins.int = ...,
         audio_offset_ms: _builtins.int = ...,
         position_ms: _builtins.int = ...,
+        arrived_ms: _builtins.int = ...,
+        used: _abc.Iterable[Global___Used] | None = ...,
+        listened_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_offset_ms", b"audio_offset_ms", "audio_sequence", b"audio_sequence", "next_segment", b"next_segment", "position_ms", b"position_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_ms", b"arrived_ms", "audio_offset_ms", b"audio_offset_ms", "audio_sequence", b"audio_sequence", "listened_ms", b"listened_ms", "next_segment", b"next_segment", "position_ms", b"position_ms", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Checkpoint: _TypeAlias = Checkpoint  # noqa: Y015
+
+@_typing.final
+class Used(_message.Message):
+    """Used is what one engine did for one language."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """transcription, translation or speech."""
+    engine: _builtins.str
+    """The engine's name."""
+    language: _builtins.str
+    """The language that came out; empty for transcription."""
+    amount: _builtins.float
+    """How much of what it charges for: s or characters."""
+    cost_usd: _builtins.float
+    """US dollars."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        engine: _builtins.str = ...,
+        language: _builtins.str = ...,
+        amount: _builtins.float = ...,
+        cost_usd: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "cost_usd", b"cost_usd", "engine", b"engine", "language", b"language", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Used: _TypeAlias = Used  # noqa: Y015
 
 @_typing.final
 class Caption(_message.Message):

@@ -55,7 +55,7 @@ async def test_an_owner_that_was_replaced_publishes_no_more(stage: Stage) -> Non
     """When another gateway has claimed the topic, this one's speaker is sent away and nobody hears twice."""
     talk = await stage.talk()
     listener = await stage.listener(talk)
-    await stage.bus.claim(Topic(talk.session_id, "es"), epoch=1)
+    await stage.bus.claim(Topic(talk.session_id, "es"), epoch=2)
     talk.hearing.final(0, "Too late.")
     assert (await talk.speaker.closed())[0] == 1011
     await listener.fence()

@@ -117,9 +117,29 @@ async def test_controls_and_the_end_wait_for_nothing(stage: Stage) -> None:
 
 
 async def test_a_connection_that_is_gone_leaves_nothing_behind(stage: Stage) -> None:
-    """What its chunks waited for does not come any more; numbers of the next connection are its own."""
+    """What its chunks waited for does not come any more. Numbers go on, and what comes twice is heard once."""
     talk = await stage.talk()
-    await send(talk, 0, 2)
+    await send(talk, 1, 3)
+    client = await stage.client()
+    complete = await client.ask(
+        "connectionRefreshComplete",
+        action="refreshConnection",
+        sessionId=talk.session_id,
+        resumeToken=talk.created["resumeToken"],
+    )
+    assert complete["lastAudioSequence"] == 3
+    await client.audio(chunk(3), sequence=3)
+    await client.audio(chunk(4), sequence=4)
+    await client.socket.send(chunk(5))
+    await client.audio(chunk(5), sequence=5)
+    await client.audio(chunk(6), sequence=6)
+    assert await talk.hearing.heard(5 * len(chunk(0))) == chunks(1, 3, 4, 5, 6)
+
+
+async def test_a_client_that_counts_anew_is_followed(stage: Stage) -> None:
+    """Each connection may have numbers of its own, if their sound is another."""
+    talk = await stage.talk()
+    await send(talk, 0, 1, 2)
     client = await stage.client()
     await client.ask(
         "stateRestored",
@@ -127,8 +147,9 @@ async def test_a_connection_that_is_gone_leaves_nothing_behind(stage: Stage) -> 
         sessionId=talk.session_id,
         resumeToken=talk.created["resumeToken"],
     )
-    await client.audio(chunk(0), sequence=0)
-    assert await talk.hearing.heard(3 * len(chunk(0))) == chunks(0, 2, 0)
+    for number in range(2):
+        await client.audio(chunk(10 + number), sequence=number)
+    assert await talk.hearing.heard(5 * len(chunk(0))) == chunks(0, 1, 2, 10, 11)
 
 
 async def test_a_bad_chunk_does_not_take_those_that_waited_with_it(stage: Stage) -> None:

@@ -432,7 +432,9 @@ async def test_mute_volume_and_pause_change_what_is_heard(stage: Stage) -> None:
 
 
 async def test_a_pipeline_that_fails_is_made_anew(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of ours closes the speaker's connection with 1011; with the resume token the talk goes on."""
+    """A fault of ours closes the speaker's connection with 1011; with the resume token the talk goes on, with
+    the next segment.
+    """
     talk = await stage.talk()
     listener = await stage.listener(talk)
     talk.hearing.final(0, "Before.")
@@ -448,6 +450,8 @@ async def test_a_pipeline_that_fails_is_made_anew(stage: Stage, monkeypatch: pyt
         sessionId=talk.session_id,
         resumeToken=talk.created["resumeToken"],
     )
+    await client.audio()
     hearing = await stage.transcription.opened()
-    hearing.final(0, "Again.")
-    assert (await spoken(listener, 0))["sequenceNumber"] == 2
+    assert hearing.config.first_segment == 1
+    hearing.final(1, "Again.")
+    assert (await spoken(listener, 1))["sequenceNumber"] == 2
