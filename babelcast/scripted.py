@@ -50,6 +50,7 @@ _HALF = len(WORDS) // 2
 _ROW = len(TONES_HZ) // 2
 _AMPLITUDE = 0.2
 _RAMP_MS = 4
+_HISS = 3
 _LETTERS = re.compile(r"\b[^\W\d_]+\b")
 
 Pcm: TypeAlias = npt.NDArray[np.int16]
@@ -101,7 +102,7 @@ def original(text: str, language: str) -> str:
 
 def speech(script: int, number: int) -> bytes:
     """The sound of a sentence and of the pause after it: 16-bit little-endian mono PCM at 16 kHz."""
-    return spoken(_words(script, number)) + bytes(2 * _samples(PAUSE_MS))
+    return spoken(_words(script, number)) + _hiss(PAUSE_MS).tobytes()
 
 
 def spoken(words: Iterable[str], *, gap_ms: float = GAP_MS) -> bytes:
@@ -109,7 +110,7 @@ def spoken(words: Iterable[str], *, gap_ms: float = GAP_MS) -> bytes:
 
     Raises: KeyError for any other word.
     """
-    gap = bytes(2 * _samples(gap_ms))
+    gap = _hiss(gap_ms).tobytes()
     return b"".join(_tone(_INDEX[word.lower()]).tobytes() + gap for word in words)
 
 
@@ -136,8 +137,15 @@ def _tone(index: int) -> Pcm:
     phase = 2 * np.pi * np.arange(length) / SAMPLE_RATE_HZ
     sound = np.sin(phase * TONES_HZ[index // _ROW]) + np.sin(phase * TONES_HZ[_ROW + index % _ROW])
     rise = np.minimum(1.0, np.arange(1, length + 1) / ramp)
-    samples: Pcm = np.rint(sound * rise * rise[::-1] * _AMPLITUDE * 32767).astype("<i2")
+    samples: Pcm = np.rint(sound * rise * rise[::-1] * _AMPLITUDE * 32767).astype("<i2") + _hiss(WORD_MS)
     return samples
+
+
+@functools.cache
+def _hiss(ms: float) -> Pcm:
+    """What stands for silence: digital silence between tones makes them look like 8-bit sound."""
+    noise: Pcm = np.random.default_rng(1).integers(-_HISS, _HISS + 1, _samples(ms)).astype("<i2")
+    return noise
 
 
 def _samples(ms: float) -> int:

@@ -1,6 +1,7 @@
 """What every transcriber does, whatever hears the words. A new adapter adds its rig to RIGS.
 
-All rigs hear the same speech: words that can be read off the samples (`tests.amazon.reciting`).
+All rigs hear the same speech: words that can be read off the samples (`tests.amazon.reciting`); only scripted
+speech has words of its own, in the same places.
 """
 
 import asyncio
@@ -11,9 +12,11 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 
+from babelcast import scripted
 from babelcast.errors import BabelcastError
+from tests.amazon import reciting
 from tests.amazon.driving import amazon, everything, feed, pause, spoken_words
-from tests.amazon.reciting import Reciter, speak, words_in
+from tests.amazon.reciting import Reciter, words_in
 from tests.amazon.server import TranscribeServer
 from transcription_svc.audio import Samples
 from transcription_svc.engines.base import (
@@ -25,6 +28,7 @@ from transcription_svc.engines.base import (
     Transcriber,
     Word,
 )
+from transcription_svc.engines.scripted.transcriber import ScriptedTranscriber
 from transcription_svc.recognition import LiveTranscriber
 
 PATIENCE_S = 30.0
@@ -96,7 +100,15 @@ async def dead_amazon(server: TranscribeServer) -> AsyncIterator[Transcriber]:
     await transcriber.aclose()
 
 
-RIGS: dict[str, Rig] = {"whisper": whisper, "amazon": amazon_transcribe}
+@asynccontextmanager
+async def scripted_engine(server: TranscribeServer) -> AsyncIterator[Transcriber]:
+    """Reads words that are tones."""
+    transcriber = ScriptedTranscriber()
+    yield transcriber
+    await transcriber.aclose()
+
+
+RIGS: dict[str, Rig] = {"whisper": whisper, "amazon": amazon_transcribe, "scripted": scripted_engine}
 DEAD_RIGS: dict[str, Rig] = {"whisper": dead_whisper, "amazon": dead_amazon}
 
 
@@ -107,6 +119,21 @@ async def transcriber(
     """Each adapter in turn."""
     async with RIGS[request.param](transcribe_server) as made:
         yield made
+
+
+Speak: TypeAlias = Callable[[int, int], Samples]
+
+
+@pytest.fixture
+def speak(transcriber: Transcriber) -> Speak:
+    """The sound of so many words from a number on, each half a second."""
+    return speak_in_tones if isinstance(transcriber, ScriptedTranscriber) else reciting.speak
+
+
+def speak_in_tones(first: int, count: int) -> Samples:
+    """The sound of words of the vocabulary."""
+    pcm = scripted.spoken(scripted.WORDS[first : first + count], gap_ms=500 - scripted.WORD_MS)
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768.0)
 
 
 async def transcribe(
@@ -126,9 +153,17 @@ async def transcribe(
         await recognition.aclose()
 
 
-def words(count: int) -> list[str]:
-    """The words that `speak(1, count)` says."""
-    return [f"w{number}" for number in range(1, count + 1)]
+def said(results: list[SegmentResult]) -> list[int]:
+    """The numbers of the words of all finals."""
+    return [
+        scripted.WORDS.index(word) if word in scripted.WORDS else int(word.removeprefix("w"))
+        for word in spoken_words(results)
+    ]
+
+
+def words(count: int) -> list[int]:
+    """The numbers of the words that `speak(1, count)` says."""
+    return list(range(1, count + 1))
 
 
 async def test_it_says_what_it_can(transcriber: Transcriber) -> None:
@@ -139,13 +174,13 @@ async def test_it_says_what_it_can(transcriber: Transcriber) -> None:
     assert list(capabilities.languages) == sorted(set(capabilities.languages))
 
 
-async def test_every_word_is_in_exactly_one_final(transcriber: Transcriber) -> None:
+async def test_every_word_is_in_exactly_one_final(transcriber: Transcriber, speak: Speak) -> None:
     """A talk with pauses comes out whole, in order, and once."""
     results = await transcribe(transcriber, speak(1, 4), pause(1.5), speak(5, 5), pause(1.5), speak(10, 2))
-    assert spoken_words(results) == words(11)
+    assert said(results) == words(11)
 
 
-async def test_numbers_have_no_gaps_and_one_final_each(transcriber: Transcriber) -> None:
+async def test_numbers_have_no_gaps_and_one_final_each(transcriber: Transcriber, speak: Speak) -> None:
     """Segments count from the first one wanted; each has any partials, then one final."""
     options = StreamOptions(language="en", first_segment=40)
     results = await transcribe(transcriber, speak(1, 4), pause(1.5), speak(5, 4), pause(1.5), options=options)
@@ -157,7 +192,7 @@ async def test_numbers_have_no_gaps_and_one_final_each(transcriber: Transcriber)
     assert results[-1].is_final
 
 
-async def test_revisions_grow_within_a_segment(transcriber: Transcriber) -> None:
+async def test_revisions_grow_within_a_segment(transcriber: Transcriber, speak: Speak) -> None:
     """Later results of a segment have higher revisions."""
     results = await transcribe(transcriber, speak(1, 8), pause(1.5), speak(9, 4))
     last = -1
@@ -166,7 +201,7 @@ async def test_revisions_grow_within_a_segment(transcriber: Transcriber) -> None
         last = -1 if found.is_final else found.revision
 
 
-async def test_stable_text_only_grows(transcriber: Transcriber) -> None:
+async def test_stable_text_only_grows(transcriber: Transcriber, speak: Speak) -> None:
     """It begins the text, is never taken back, and is all of a final text."""
     results = await transcribe(transcriber, speak(1, 9), pause(1.5), speak(10, 3))
     stable = ""
@@ -180,7 +215,7 @@ async def test_stable_text_only_grows(transcriber: Transcriber) -> None:
             assert (found.stable_text, found.stability) == (found.text, 1.0)
 
 
-async def test_times_are_those_of_the_speech(transcriber: Transcriber) -> None:
+async def test_times_are_those_of_the_speech(transcriber: Transcriber, speak: Speak) -> None:
     """Finals have the positions of their words, in order and without overlap."""
     results = await transcribe(transcriber, pause(1.0), speak(1, 4), pause(2.0), speak(5, 3), pause(1.5))
     finals = [found for found in results if found.is_final]
@@ -192,15 +227,15 @@ async def test_times_are_those_of_the_speech(transcriber: Transcriber) -> None:
     assert finals[-1].end == pytest.approx(16_000 * 6.4, abs=6_400)
 
 
-async def test_no_segment_grows_too_long(transcriber: Transcriber) -> None:
+async def test_no_segment_grows_too_long(transcriber: Transcriber, speak: Speak) -> None:
     """Who never pauses is cut before the longest time, by a margin of a word."""
     options = StreamOptions(language="en", max_segment_s=2.0)
     results = await transcribe(transcriber, speak(1, 12), options=options)
-    assert spoken_words(results) == words(12)
+    assert said(results) == words(12)
     assert all(found.end - found.start <= 2.6 * 16_000 for found in results if found.is_final)
 
 
-async def test_partial_results_can_be_done_without(transcriber: Transcriber) -> None:
+async def test_partial_results_can_be_done_without(transcriber: Transcriber, speak: Speak) -> None:
     """Who does not want them gets finals alone."""
     options = StreamOptions(language="en", partial_results=False)
     results = await transcribe(transcriber, speak(1, 4), pause(1.5), options=options)
@@ -218,24 +253,24 @@ async def test_nothing_at_all_ends(transcriber: Transcriber) -> None:
     assert await transcribe(transcriber) == []
 
 
-async def test_closing_ends_the_results_and_may_be_repeated(transcriber: Transcriber) -> None:
+async def test_closing_ends_the_results_and_may_be_repeated(transcriber: Transcriber, speak: Speak) -> None:
     """A stream that is closed in the middle ends; closing again does nothing."""
     recognition = transcriber.open(ENGLISH)
     await feed(recognition, speak(1, 1))
     await recognition.aclose()
     await recognition.aclose()
     other = await transcribe(transcriber, speak(1, 2), pause(1.0))
-    assert spoken_words(other) == words(2)
+    assert said(other) == words(2)
 
 
-async def test_streams_are_apart(transcriber: Transcriber) -> None:
+async def test_streams_are_apart(transcriber: Transcriber, speak: Speak) -> None:
     """Two talks at once stay two talks."""
     found = await asyncio.gather(
         transcribe(transcriber, speak(1, 4), pause(1.0)),
         transcribe(transcriber, speak(11, 4), pause(1.0)),
     )
-    assert spoken_words(found[0]) == words(4)
-    assert spoken_words(found[1]) == ["w11", "w12", "w13", "w14"]
+    assert said(found[0]) == words(4)
+    assert said(found[1]) == [11, 12, 13, 14]
 
 
 @pytest.mark.parametrize("rig", DEAD_RIGS)
@@ -246,7 +281,7 @@ async def test_a_dead_engine_is_an_error_and_no_end(rig: str, transcribe_server:
         reading = asyncio.create_task(everything(recognition))
         async with asyncio.timeout(PATIENCE_S):
             with pytest.raises(BabelcastError):
-                await feed(recognition, speak(1, 8))
+                await feed(recognition, reciting.speak(1, 8))
                 await recognition.finish()
                 await reading
             await asyncio.wait([reading])

@@ -17,13 +17,19 @@ from translation_svc.translators.apertium import ApertiumTranslator, installed_m
 from translation_svc.translators.base import MAX_WORDS, Pair, Translator
 from translation_svc.translators.bergamot import BergamotTranslator
 from translation_svc.translators.models import installed_models
+from translation_svc.translators.scripted import ScriptedTranslator
 from translation_svc.turns import Urgency
 from translation_svc.worker import Deadlines
 
 if TYPE_CHECKING:
     from tests.aws_local import AwsLocal
 
-PAIRS = {"bergamot": Pair("en", "pt"), "apertium": Pair("pt", "es"), "amazon": Pair("en", "pt")}
+PAIRS = {
+    "bergamot": Pair("en", "pt"),
+    "apertium": Pair("pt", "es"),
+    "amazon": Pair("en", "pt"),
+    "scripted": Pair("en", "pt"),
+}
 LONG = {
     "en": (
         "When we came to the village that my grandmother had left as a child, the church was "
@@ -48,6 +54,8 @@ def _make(name: str) -> Translator:
         return BergamotTranslator(installed_models(None), deadlines=DEADLINES)
     if name == "apertium":
         return ApertiumTranslator(installed_modes(Path("/usr/share/apertium/modes")), deadlines=DEADLINES)
+    if name == "scripted":
+        return ScriptedTranslator(delay_s=0.01)
     return AmazonTranslator(settings=AwsSettings(region=REGION, call_timeout_s=20))
 
 
@@ -56,6 +64,7 @@ def _make(name: str) -> Translator:
         pytest.param("bergamot", marks=pytest.mark.engines),
         pytest.param("apertium", marks=pytest.mark.engines),
         "amazon",
+        "scripted",
     ]
 )
 async def translator(request: pytest.FixtureRequest, aws: "AwsLocal") -> AsyncIterator[Translator]:

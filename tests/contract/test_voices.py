@@ -17,6 +17,7 @@ from translation_svc.voices.base import Voice
 from translation_svc.voices.espeak import EspeakVoice
 from translation_svc.voices.pico import PicoVoice
 from translation_svc.voices.polly import PollyVoice
+from translation_svc.voices.scripted import ScriptedVoice
 from translation_svc.voices.tiered import TieredVoice
 from translation_svc.worker import Deadlines
 
@@ -34,6 +35,8 @@ def _make(name: str) -> Voice:
         return PicoVoice(deadlines=deadlines)
     if name == "tiered":
         return TieredVoice(usual=EspeakVoice(deadlines=deadlines), better=PicoVoice(deadlines=deadlines))
+    if name == "scripted":
+        return ScriptedVoice()
     return PollyVoice(settings=AwsSettings(region=REGION, call_timeout_s=20))
 
 
@@ -41,6 +44,7 @@ def _make(name: str) -> Voice:
     params=[
         *(pytest.param(name, marks=pytest.mark.engines) for name in ("espeak", "pico", "tiered")),
         "polly",
+        "scripted",
     ]
 )
 async def voice(request: pytest.FixtureRequest, aws: "AwsLocal") -> AsyncIterator[Voice]:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +52,13 @@ def run(*words: str, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]
 
 
 @contextlib.contextmanager
-def serving(data_dir: Path, **environ: str) -> Iterator[Served]:
+def serving(data_dir: Path, *, options: Sequence[str] = (), **environ: str) -> Iterator[Served]:
     """A server on any port, for as long as the block lasts."""
     log = (data_dir.parent / f"{data_dir.name}.log").open("w")
     with (
         log,
         subprocess.Popen(
-            command("serve", "--json", "--port", "0", "--data-dir", str(data_dir)),
+            command("serve", "--json", "--port", "0", "--data-dir", str(data_dir), *options),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

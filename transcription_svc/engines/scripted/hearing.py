@@ -123,7 +123,7 @@ class Ear:
     def _end_word(self, found: list[Heard]) -> None:
         tone, windows = self._tone, self._windows
         self._tone, self._windows, self._unclear = _NOTHING, 0, 0
-        if tone < 0 or windows <= (_TRACE if self._start else _REST):
+        if tone < 0 or (not self._start and windows <= _REST):
             return
         least, most = _WHOLE
         torn = self._torn
@@ -131,6 +131,8 @@ class Ear:
         if torn is not None and torn.tone == tone and windows < least and least - _SEAM <= both <= most:
             self._torn = None
             found.append(Heard(scripted.WORDS[tone], torn.start, self._end))
+            return
+        if torn is not None and windows <= _TRACE:
             return
         self._give_up_torn(found)
         if windows < least:
@@ -140,9 +142,9 @@ class Ear:
             found.append(Heard(text, self._start, self._end))
 
     def _give_up_torn(self, found: list[Heard]) -> None:
-        if self._torn is not None:
-            found.append(Heard(scripted.DAMAGED, self._torn.start, self._torn.end))
-            self._torn = None
+        torn, self._torn = self._torn, None
+        if torn is not None and torn.windows > _TRACE:
+            found.append(Heard(scripted.DAMAGED, torn.start, torn.end))
 
 
 def _tones(samples: Samples) -> Sequence[int]:
