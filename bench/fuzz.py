@@ -35,7 +35,7 @@ from babelcast.auth.local_issuer import LocalIssuer
 from babelcast.errors import BabelcastError
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
-from bench import load
+from bench.load import loops
 from bench.mutations import WORDS, Frame, Known, Mutator
 from docs.notes import ANSWERS
 from gateway.config import GatewayConfig
@@ -459,7 +459,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--visitors", type=int, default=24, help="clients at once")
     options = parser.parse_args()
-    print(f"{load.machine()}; seed {options.seed}", flush=True)
+    print(f"{loops.machine()}; seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         report = asyncio.run(

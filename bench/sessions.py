@@ -32,8 +32,8 @@ from babelcast.errors import ServiceUnavailable
 from babelcast.rpc.client import open_channel
 from babelcast.session.v1 import session_pb2 as pb
 from babelcast.session.v1 import session_pb2_grpc
-from bench import load
-from bench.load import Call, Outcome
+from bench.load import loops
+from bench.load.loops import Call, Outcome
 
 P99_LIMIT_MS = 25.0
 READY_S = 20.0
@@ -58,7 +58,7 @@ class Service:
 
 
 class Kind(Enum):
-    """A way of calling; see bench/load.py."""
+    """A way of calling; see bench/load/loops.py."""
 
     CLOSED = "closed loop"
     BURSTS = "bursts"
@@ -162,7 +162,7 @@ async def own_service(data_dir: Path) -> AsyncIterator[Service]:
 
 async def bench(shapes: Sequence[Shape], *, callers: int, seconds: float) -> bool:
     """Run and print; whether p99 is within the limit for both calls in the closed loop."""
-    print(f"{load.machine()}; {callers} callers, {seconds:g} s each")
+    print(f"{loops.machine()}; {callers} callers, {seconds:g} s each")
     print(
         "call    load            calls/s     p50     p95     p99     max (ms)   CPU ms a call: server, client"
     )
@@ -174,7 +174,7 @@ async def bench(shapes: Sequence[Shape], *, callers: int, seconds: float) -> boo
             watching = asyncio.create_task(calls.watch(), name="watch")
             measured = Measured(service, callers=callers, seconds=seconds)
             for name, call in (("create", calls.create), ("join", calls.join)):
-                await load.closed_loop(call, callers=callers, seconds=WARM_UP_S)
+                await loops.closed_loop(call, callers=callers, seconds=WARM_UP_S)
                 for shape in shapes:
                     yardstick = await measured.show("health", shape, calls.health)
                     outcome = await measured.show(name, shape, call)
@@ -200,8 +200,8 @@ class Measured:
         server_s, client_s = self.service.cpu_s(), time.process_time()
         outcome = await self._run(shape, call)
         answered = max(1, len(outcome.latencies_ms))
-        server_ms = (self.service.cpu_s() - server_s) * load.MS_PER_S / answered
-        client_ms = (time.process_time() - client_s) * load.MS_PER_S / answered
+        server_ms = (self.service.cpu_s() - server_s) * loops.MS_PER_S / answered
+        client_ms = (time.process_time() - client_s) * loops.MS_PER_S / answered
         cuts = " ".join(f"{outcome.percentile(share):7.1f}" for share in (0.5, 0.95, 0.99, 1.0))
         label = f"open {shape.rate:g}/s" if shape.kind is Kind.OPEN else shape.kind.value
         failed = f"   failed: {outcome.failures}" if outcome.failures else ""
@@ -212,13 +212,13 @@ class Measured:
     async def _run(self, shape: Shape, call: Call) -> Outcome:
         match shape.kind:
             case Kind.CLOSED:
-                return await load.closed_loop(call, callers=self.callers, seconds=self.seconds)
+                return await loops.closed_loop(call, callers=self.callers, seconds=self.seconds)
             case Kind.BURSTS:
-                return await load.bursts(
+                return await loops.bursts(
                     call, callers=self.callers, every_s=BURST_EVERY_S, seconds=self.seconds
                 )
             case Kind.OPEN:
-                return await load.open_loop(
+                return await loops.open_loop(
                     call,
                     rate=shape.rate,
                     seconds=self.seconds,

@@ -1,4 +1,4 @@
-"""Load on a service, and how long its answers took.
+"""Calls on a service, and how long its answers took.
 
 A closed loop asks again as soon as it is answered, so a slow service is asked less. An open loop asks when it
 is time to, whatever became of the calls before, and counts each answer from the moment at which its call was
