@@ -28,6 +28,7 @@ run: setup ## serve everything on HOST:PORT (127.0.0.1:8080), data in DATA_DIR
 test: setup ## run all tests with branch coverage
 	@deploy/dev/dynamodb prepare || [ -z "$$CI" ]
 	@deploy/dev/nats prepare || [ -z "$$CI" ]
+	@deploy/dev/browser prepare || [ -z "$$CI" ]
 	@$(bin)/pytest --cov --cov-report=term $(ARGS)
 
 check: setup ## everything CI does: proto, format, lint, types, tests; goes on after a failure and tells

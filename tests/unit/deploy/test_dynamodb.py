@@ -18,6 +18,7 @@ def script(tmp_path: Path) -> Path:
     made = tmp_path / "deploy" / "dev" / "dynamodb"
     made.parent.mkdir(parents=True)
     shutil.copy(SCRIPT, made)
+    shutil.copy(SCRIPT.parent / "debian", made.parent)
     return made
 
 

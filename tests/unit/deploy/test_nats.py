@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[3] / "deploy" / "dev" / "nats"
-TOOLS = ("bash", "dirname", "mkdir", "flock", "find", "id", "touch", "rm", "env", "cat")
+TOOLS = ("bash", "dirname", "mkdir", "flock", "find", "id", "touch", "rm", "env", "cat", "mktemp", "tail")
 
 
 @pytest.fixture
@@ -17,6 +17,7 @@ def script(tmp_path: Path) -> Path:
     made.parent.mkdir(parents=True)
     made.write_text(SCRIPT.read_text().replace("PATH=$PATH:/usr/sbin:/usr/local/sbin", ""))
     made.chmod(0o755)
+    shutil.copy(SCRIPT.parent / "debian", made.parent)
     return made
 
 
