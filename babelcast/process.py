@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from babelcast import telemetry
 from babelcast.config import ConfigError
@@ -21,23 +22,55 @@ class Service(Protocol):
         ...
 
 
-async def stop_requested() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+@runtime_checkable
+class Patient(Protocol):
+    """A service whose drain may wait for others, and need not."""
+
+    def hurry(self) -> None:
+        """Wait for nobody any more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """SIGTERM and SIGINT as something to wait for."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """One came."""
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    """Another one came after it."""
+
+    def came(self) -> None:
+        """Note one."""
+        (self.hurry if self.stop.is_set() else self.stop).set()
+
+    @classmethod
+    def listen(cls) -> "Signals":
+        """Take the place of what they do otherwise."""
+        signals = cls()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, signals.came)
+        return signals
 
 
 async def serve_until_stopped(start: Callable[[], Awaitable[Service]]) -> None:
-    """Start a service, wait for SIGTERM or SIGINT, drain it."""
-    stop = await stop_requested()
+    """Start a service, wait for SIGTERM or SIGINT, drain it; a second signal hurries a Patient one."""
+    signals = Signals.listen()
     service = await start()
     try:
-        await stop.wait()
+        await signals.stop.wait()
     finally:
-        await service.aclose()
+        hurrying = asyncio.create_task(_hurry(service, signals.hurry), name="hurry")
+        try:
+            await service.aclose()
+        finally:
+            hurrying.cancel()
+
+
+async def _hurry(service: Service, asked: asyncio.Event) -> None:
+    await asked.wait()
+    if isinstance(service, Patient):
+        service.hurry()
 
 
 def run(start: Callable[[Mapping[str, str]], Awaitable[Service]], *, name: str) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import fcntl
+import logging
 import os
 import socket
 import time
@@ -14,13 +15,12 @@ from typing import Self
 from babelcast.auth.config import AuthConfig, trust
 from babelcast.auth.local_issuer import LocalIssuer
 from babelcast.bus.config import BusConfig
-from babelcast.bus.opening import open_bus
 from babelcast.client import Listener
 from babelcast.config import ConfigError, load
 from babelcast.protocol.server_messages import Languages
 from cli import places
-from gateway.config import GatewayConfig
-from gateway.server import Gateway, Issuers
+from gateway.composition import start_gateway
+from gateway.server import Issuers
 from session_svc.config import SessionConfig
 from session_svc.server import SessionServer
 from transcription_svc.config import TranscriptionConfig
@@ -92,24 +92,19 @@ class Babelcast:
                 connections_lost=True,
             )
             stack.push_async_callback(record.aclose)
-            gateway_config = dataclasses.replace(
-                load(GatewayConfig, environ),
-                host=place.host,
-                port=place.port,
-                data_dir=data_dir,
-                session_target=f"{LOOPBACK}:{record.port}",
-                transcription_target=f"{LOOPBACK}:{speech_port}",
-                translation_target=f"{LOOPBACK}:{translation_port}",
-            )
-            bus = await open_bus(
-                load(BusConfig, environ),
-                retention_s=gateway_config.resume_window_seconds,
-                clock=time.monotonic,
-            )
-            stack.push_async_callback(bus.aclose)
-            gateway = await Gateway.start(
-                gateway_config, bus=bus, issuers=Issuers(local=issuer, configured=configured)
-            )
+            gateway_environ = {
+                **environ,
+                "HOST": place.host,
+                "PORT": str(place.port),
+                "DATA_DIR": data_dir,
+                "SESSION_TARGET": f"{LOOPBACK}:{record.port}",
+                "TRANSCRIPTION_TARGET": f"{LOOPBACK}:{speech_port}",
+                "TRANSLATION_TARGET": f"{LOOPBACK}:{translation_port}",
+                # there is no load balancer that has to notice first
+                "DRAIN_LINGER_SECONDS": environ.get("DRAIN_LINGER_SECONDS") or "0",
+                "LOG_LEVEL": logging.getLevelName(logging.getLogger().getEffectiveLevel()),
+            }
+            gateway = await start_gateway(gateway_environ, issuers=Issuers(issuer, configured))
             stack.push_async_callback(gateway.aclose)
 
             url = f"ws://{_reachable(place.host)}:{gateway.port}"

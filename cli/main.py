@@ -91,6 +91,14 @@ def serve(
             "tones of [bold]speak --scripted[/]."
         ),
     ] = Engines.CONFIGURED,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Processes of the gateway that share the port; more than one need BUS_URL.",
+            envvar="GATEWAY_WORKERS",
+            min=1,
+        ),
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Serve everything from this process.
@@ -102,7 +110,7 @@ def serve(
     from cli.compose import Place
 
     place = Place(host, port, places.data_dir_or_default(data_dir))
-    environ = chosen(engines, os.environ)
+    environ = {**chosen(engines, os.environ), "GATEWAY_WORKERS": str(workers)}
     outcome.run(command.serve(place, environ, Console(quiet=as_json), as_json=as_json))
 
 

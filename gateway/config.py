@@ -9,6 +9,7 @@ from babelcast.auth.config import OPERATOR_GROUP
 from babelcast.config import setting
 
 Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(ge=0)]
 Minutes = Annotated[float, Meta(gt=0)]
 Hours = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -53,4 +54,17 @@ class GatewayConfig:
     prices_file: str = setting(
         "", "File with prices of engines in place of the built-in ones; empty for none."
     )
-    drain_seconds: Positive = setting(20, "Longest time to let sentences finish when stopping, s.")
+    gateway_workers: Positive = setting(
+        1, "Gateway processes that share the port; more than one need BUS_URL."
+    )
+    drain_seconds: Positive = setting(
+        30, "Longest time to let sentences finish, and clients move to other gateways, when stopping, s."
+    )
+    drain_linger_seconds: Seconds = setting(
+        5,
+        "How long a gateway that stops still takes newcomers, if there are others, s: longer than load "
+        "balancers need to notice /readyz.",
+    )
+    drain_window_seconds: Seconds = setting(
+        10, "Time over which clients of a gateway that stops are asked to move, s."
+    )

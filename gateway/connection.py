@@ -94,6 +94,13 @@ class Connection:
         finally:
             await self._leave()
 
+    @property
+    def role(self) -> Role:
+        """What the client has to move with: NONE without a role, and after the end of its session."""
+        if self._role is not None and self._role.room.ended is not None:
+            return Role.NONE
+        return self._role_name
+
     def require_refresh(self, *, refresh_by_ms: int) -> None:
         """Take no role any more, and ask a client that has one to move to another gateway."""
         self._draining = True

@@ -27,6 +27,7 @@ from babelcast.rpc.client import open_channel
 from gateway.address import client_address, limited_as, networks, reachable
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, Visit
+from gateway.departure import Departure, Schedule, unless_hurried
 from gateway.desk import Desk, Languages
 from gateway.fanout import Hub
 from gateway.http import Answer, Site, bearer, wants_upgrade
@@ -44,6 +45,10 @@ BACKLOG = 1024
 # How long a client may take to close its side; one whose wire is cut takes all of it, after its last ping.
 CLOSE_S = 5.0
 TICK_S = 1.0
+# All the rest of stopping, once clients and sentences have had their time.
+CLOSE_ALL_S = 20.0
+# When a client that is refused may try another gateway.
+ELSEWHERE_S = 1.0
 DRAINING = "the gateway is draining"
 
 log = logging.getLogger(__name__)
@@ -69,16 +74,32 @@ class Issuers:
         return local_trust(f"http://{reachable(host)}:{port}{JWKS_PATH}")
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Other gateways that serve the same sessions."""
+
+    on_bus: bool = False
+    """There may be some: clients of one that stops can move."""
+    on_port: bool = False
+    """Some are on this machine and on this very port, where the kernel spreads newcomers over all (Linux'
+    SO_REUSEPORT).
+    """
+
+
 class Gateway:
     """A running gateway. Made by `start`; ended by `aclose`, which drains it."""
 
-    def __init__(self, desk: Desk, site: Site, *, port: int) -> None:
+    def __init__(self, desk: Desk, site: Site, *, port: int, neighbours: Neighbours) -> None:
         self.port = port
+        self._neighbours = neighbours
         self._desk = desk
         self._site = site
         self._connections: set[Connection] = set()
         self._visits: WeakKeyDictionary[ServerConnection, Visit] = WeakKeyDictionary()
         self._draining = False
+        self._refusing = False
+        self._hurried = asyncio.Event()
+        self._server: Server | None = None
         self._deaf = False
         per_minute = desk.config.rate_limit_connection_attempts_per_min
         self._attempts = KeyedBuckets(rate=per_minute / 60, burst=per_minute)
@@ -94,14 +115,21 @@ class Gateway:
 
     @classmethod
     async def start(
-        cls, config: GatewayConfig, *, bus: Bus, issuers: Issuers, clock: Callable[[], float] = time.monotonic
+        cls,
+        config: GatewayConfig,
+        *,
+        bus: Bus,
+        issuers: Issuers,
+        neighbours: Neighbours | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> Self:
-        """Listen and serve.
+        """Listen and serve; alone if it has no neighbours.
 
         Raises: ServiceUnavailable when the address is taken or there is no issuer.
         """
         async with contextlib.AsyncExitStack() as stack:
-            listening = _listen(config.host, config.port)
+            neighbours = neighbours or Neighbours()
+            listening = _listen(config.host, config.port, shared=neighbours.on_port)
             stack.callback(listening.close)
             host, port = listening.getsockname()[:2]
             sessions_channel = open_channel(config.session_target, service=SERVICE, idempotent=IDEMPOTENT)
@@ -134,7 +162,12 @@ class Gateway:
                 clock_ms=wall_clock_ms,
                 clock=clock,
             )
-            gateway = cls(desk, Site(issuer=issuers.local, ready=lambda: gateway.ready), port=port)
+            gateway = cls(
+                desk,
+                Site(issuer=issuers.local, ready=lambda: gateway.ready),
+                port=port,
+                neighbours=neighbours,
+            )
             follower = asyncio.create_task(rooms.follow(), name="follow-sessions")
             follower.add_done_callback(gateway._on_needed_done)
             stack.push_async_callback(_cancel, follower)
@@ -143,24 +176,45 @@ class Gateway:
             keeper = asyncio.create_task(keep_lease(sessions, on_lost=gateway.send_away), name="lease")
             keeper.add_done_callback(gateway._on_needed_done)
             stack.push_async_callback(_cancel, keeper)
-            server = await gateway._serve(listening)
+            server = gateway._server = await gateway._serve(listening)
             stack.push_async_callback(_close_server, server)
             gateway._resources = stack.pop_all()
         log.info("gateway listens", extra={"port": gateway.port})
         return gateway
 
     async def drain(self) -> None:
-        """Take no new connections, ask clients to move, and let what was said go through; bounded."""
+        """Let clients move to other gateways, if there are any, and what was said go through; bounded.
+
+        While there are others, newcomers are still served for a moment and everybody else until they have
+        moved. A gateway that is alone refuses newcomers, lets open sentences finish, and is done.
+        """
         if self._draining:
             return
         self._draining = True
-        budget_s = self._desk.config.drain_seconds
-        refresh_by_ms = self._desk.clock_ms() + 1000 * budget_s
-        for connection in tuple(self._connections):
-            connection.require_refresh(refresh_by_ms=refresh_by_ms)
-        pipelines = [room.pipeline for room in self._desk.rooms if room.pipeline is not None]
-        await asyncio.gather(*(pipeline.finish(timeout_s=budget_s) for pipeline in pipelines))
-        await self._desk.hub.catch_up()
+        budget_s = float(self._desk.config.drain_seconds)
+        if self._neighbours.on_bus:
+            departure = Departure(
+                Schedule.of(self._desk.config),
+                leavers=lambda: tuple(self._connections),
+                clock=asyncio.get_running_loop().time,
+                clock_ms=self._desk.clock_ms,
+                hurried=self._hurried,
+            )
+            await departure.linger()
+            self._refuse_newcomers()
+            await departure.move()
+            log.info("clients have moved", extra={"remain": len(self._connections)})
+            budget_s = departure.left_s
+        else:
+            self._refusing = True
+            refresh_by_ms = self._desk.clock_ms() + round(1000 * budget_s)
+            for connection in tuple(self._connections):
+                connection.require_refresh(refresh_by_ms=refresh_by_ms)
+        await unless_hurried(self._finish(budget_s), self._hurried, most_s=budget_s)
+
+    def hurry(self) -> None:
+        """Cut a drain short, now or when it comes: nobody is waited for, open sentences have a moment."""
+        self._hurried.set()
 
     def check_lifetimes(self) -> None:
         """Warn and close the connections that are too old or silent; called every TICK_S."""
@@ -173,9 +227,25 @@ class Gateway:
             connection.outlet.close_soon(1001, "taken for gone; come back")
 
     async def aclose(self) -> None:
-        """Drain and stop; idempotent."""
+        """Drain and stop; idempotent. Nothing that hangs holds it up for longer than CLOSE_ALL_S."""
         await self.drain()
-        await self._resources.aclose()
+        closing = asyncio.create_task(self._resources.aclose(), name="close-gateway")
+        _, late = await asyncio.wait({closing}, timeout=CLOSE_ALL_S)
+        if late:
+            log.critical("the gateway did not close in time")
+            closing.cancel()
+        else:
+            closing.result()
+
+    async def _finish(self, budget_s: float) -> None:
+        pipelines = [room.pipeline for room in self._desk.rooms if room.pipeline is not None]
+        await asyncio.gather(*(pipeline.finish(timeout_s=budget_s) for pipeline in pipelines))
+        await self._desk.hub.catch_up()
+
+    def _refuse_newcomers(self) -> None:
+        self._refusing = True
+        if self._neighbours.on_port and self._server is not None:
+            self._server.server.close()  # the kernel gives them to the other processes from now on
 
     async def _serve(self, listening: socket.socket) -> Server:
         config = self._desk.config
@@ -205,8 +275,8 @@ class Gateway:
             return self._site.answer(path).response()
         if path not in WEBSOCKET_PATHS:
             return Answer(HTTPStatus.NOT_FOUND, b"There is nothing here.\n").response()
-        if self._draining:
-            wait_s = float(self._desk.config.drain_seconds)
+        if self._refusing:
+            wait_s = ELSEWHERE_S if self._neighbours.on_bus else float(self._desk.config.drain_seconds)
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n", retry_after_s=wait_s).response()
         visit_or_refusal = await self._visit(connection, request, query=dict(parse_qsl(target.query)))
         if isinstance(visit_or_refusal, Answer):
@@ -240,7 +310,7 @@ class Gateway:
     async def _on_connection(self, socket_connection: ServerConnection) -> None:
         connection = Connection(socket_connection, self._visits.pop(socket_connection), self._desk)
         self._connections.add(connection)
-        if self._draining:  # came while its upgrade was looked at
+        if self._refusing:  # came while its upgrade was looked at
             connection.outlet.close_soon(1001, DRAINING)
         try:
             await connection.run()
@@ -265,10 +335,10 @@ class Gateway:
             self._deaf = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as error:
         raise ServiceUnavailable(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
 

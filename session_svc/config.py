@@ -44,7 +44,7 @@ class SessionConfig:
     )
     aws_region: str = setting("", "region of the DynamoDB tables; when empty, as boto finds it")
     grpc_reflection: bool = setting(default=False, description="whether gRPC reflection is on")
-    drain_seconds: Seconds = setting(20, "Longest time to let sentences finish when stopping, s.")
+    drain_seconds: Seconds = setting(30, "Longest time to let sentences finish when stopping, s.")
     max_listeners_per_session: Positive = setting(500, "seats of a session")
     max_concurrent_streams_per_speaker: Annotated[int, Meta(ge=0, le=MOST_STREAMS)] = setting(
         1, "sessions a speaker, that is a token's subject, may have at once; 0: any number"

@@ -74,7 +74,7 @@ class TranscriptionConfig:
     model_download: bool = setting(True, "Fetch the model from the internet when it is not on the machine.")
     grpc_reflection: bool = setting(False, "Whether gRPC reflection is on.")
     drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = setting(
-        20, "Longest time to let sentences finish when stopping, s."
+        30, "Longest time to let sentences finish when stopping, s."
     )
 
     @property

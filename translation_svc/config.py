@@ -88,5 +88,5 @@ class TranslationConfig:
         "a voice that would begin later than so long after the end of its speech is left out, s; 0 for none",
     )
     translation_max_streams: Annotated[int, Meta(ge=1)] = setting(64, "streams served at once")
-    drain_seconds: Seconds = setting(20, "Longest time to let sentences finish when stopping, s.")
+    drain_seconds: Seconds = setting(30, "Longest time to let sentences finish when stopping, s.")
     grpc_reflection: bool = setting(False, "whether gRPC reflection is offered")

@@ -17,7 +17,7 @@ from babelcast.translation.v1 import translation_pb2_grpc as mt_rpc
 from gateway.config import GatewayConfig
 from gateway.desk import Desk
 from gateway.rooms import Room
-from gateway.server import Gateway, Issuers
+from gateway.server import Gateway, Issuers, Neighbours
 from session_svc.config import SessionConfig
 from session_svc.server import SessionServer
 from tests.integration.gateway.client import PATIENCE_S, Client, Message
@@ -130,6 +130,7 @@ async def staged(
     *,
     gateway: GatewayConfig | None = None,
     record: SessionConfig | None = None,
+    neighbours: Neighbours | None = None,
 ) -> AsyncIterator[Stage]:
     """Start everything; stop it the way a process does."""
     record_config = dataclasses.replace(
@@ -158,7 +159,9 @@ async def staged(
             transcription_target=f"127.0.0.1:{transcription_server.port}",
             translation_target=f"127.0.0.1:{translation_server.port}",
         )
-        running = await Gateway.start(config, bus=bus, issuers=Issuers(local=issuer), clock=clock)
+        running = await Gateway.start(
+            config, bus=bus, issuers=Issuers(local=issuer), neighbours=neighbours, clock=clock
+        )
         stage = Stage(
             gateway=running,
             record=started,

@@ -11,6 +11,7 @@ from babelcast.bus.base import Topic
 from babelcast.bus.nats.bus import NatsBus
 from babelcast.errors import ServiceUnavailable
 from gateway.__main__ import start
+from gateway.composition import GatewayOnBus
 from tests.integration.gateway.stage import Stage
 from tests.nats_server import NatsServer
 
@@ -39,14 +40,22 @@ async def test_is_ready_while_there_is_a_bus(
 ) -> None:
     """With BUS_URL a gateway is on NATS; without its servers for long it takes nobody, then again."""
     monkeypatch.setattr("babelcast.bus.nats.link.UNAVAILABLE_AFTER_S", 0.2)
-    running = await start({"BUS_URL": mortal_nats.url, "PORT": "0", "DATA_DIR": str(tmp_path / "data")})
+    running = await start(
+        {
+            "BUS_URL": mortal_nats.url,
+            "PORT": "0",
+            "DATA_DIR": str(tmp_path / "data"),
+            "DRAIN_LINGER_SECONDS": "0",
+        }
+    )
     try:
+        assert isinstance(running, GatewayOnBus)
         assert isinstance(running.bus, NatsBus)
-        await becomes(running.gateway.port, 200)
+        await becomes(running.port, 200)
         mortal_nats.kill()
-        await becomes(running.gateway.port, 503)
+        await becomes(running.port, 503)
         mortal_nats.start()
-        await becomes(running.gateway.port, 200)
+        await becomes(running.port, 200)
     finally:
         await running.aclose()
 

@@ -2,12 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from babelcast.auth.local_issuer import LocalIssuer
+from gateway.config import GatewayConfig
+from gateway.server import Neighbours
 from tests.integration.gateway.client import CHUNK
-from tests.integration.gateway.stage import Stage
+from tests.integration.gateway.stage import Stage, staged
 from tests.integration.gateway.test_http import get
 
 
@@ -52,6 +57,83 @@ async def test_drain_is_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -
         await stage.gateway.drain()
     assert await talk.hearing.heard(0) == b""
     await talk.hearing.left.wait()
+
+
+@pytest.fixture
+async def joined(tmp_path: Path, issuer: LocalIssuer) -> AsyncIterator[Stage]:
+    """A gateway beside which there are others, with short times."""
+    config = GatewayConfig(
+        drain_seconds=30,
+        drain_linger_seconds=0.3,
+        drain_window_seconds=0.3,
+        idle_timeout_seconds=10**6,
+        heartbeat_timeout_seconds=10**6,
+    )
+    async with staged(tmp_path, issuer, gateway=config, neighbours=Neighbours(on_bus=True)) as running:
+        yield running
+        running.gateway.hurry()
+
+
+async def test_newcomers_are_served_until_they_are_sent_elsewhere(joined: Stage) -> None:
+    """/readyz says no at once; who comes all the same joins, and is asked to move in its turn."""
+    talk = await joined.talk()
+    closing = asyncio.create_task(joined.gateway.aclose())
+    await asyncio.sleep(0)
+    assert (await get(joined, "/readyz"))[0] == 503
+    listener = await joined.listener(talk)
+    required = await listener.until("connectionRefreshRequired")
+    assert required["reason"] == "draining"
+    assert 0 < required["refreshBy"] - time.time() * 1000 <= 5_000
+    await talk.speaker.until("connectionRefreshRequired")
+    with pytest.raises(InvalidStatus) as unavailable:
+        await joined.client()
+    assert unavailable.value.response.status_code == 503
+    assert unavailable.value.response.headers["Retry-After"] == "1"
+    joined.gateway.hurry()
+    await closing
+
+
+async def test_clients_are_served_until_they_have_moved(joined: Stage) -> None:
+    """A talk goes on after all were asked; when they have gone, the gateway goes, long before its time."""
+    talk = await joined.talk()
+    listener = await joined.listener(talk)
+    closing = asyncio.create_task(joined.gateway.aclose())
+    for client in (listener, talk.speaker):
+        await client.until("connectionRefreshRequired")
+    await talk.speaker.socket.send(CHUNK)
+    await talk.hearing.heard(len(CHUNK))
+    talk.hearing.final(0, "Still here.")
+    assert (await listener.until("translatedAudio"))["transcript"] == "[es] Still here."
+    assert not closing.done()
+    await listener.socket.close()
+    await talk.speaker.socket.close()
+    async with asyncio.timeout(10):
+        await closing
+
+
+async def test_a_hurried_drain_closes_with_1001(joined: Stage) -> None:
+    """Whoever has not moved comes back by its resume token."""
+    talk = await joined.talk()
+    listener = await joined.listener(talk)
+    talk.hearing._answer_end = False
+    closing = asyncio.create_task(joined.gateway.aclose())
+    joined.gateway.hurry()
+    async with asyncio.timeout(10):
+        for client in (listener, talk.speaker):
+            assert (await client.closed())[0] == 1001
+        await closing
+
+
+async def test_what_hangs_holds_nothing_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that does not close is left behind."""
+    monkeypatch.setattr("gateway.server.CLOSE_ALL_S", 0.05)
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(stage.desk.rooms, "aclose", hang)
+    async with asyncio.timeout(5):
+        await stage.gateway.aclose()
 
 
 async def test_closing_twice(stage: Stage) -> None:

@@ -62,6 +62,28 @@ def test_a_second_signal_changes_nothing() -> None:
     assert started[0].closed == 1
 
 
+def test_a_second_signal_hurries_what_can_be_hurried() -> None:
+    """A drain that waits for others ends at once then; a signal that came first is not the second."""
+
+    class Patient:
+        def __init__(self) -> None:
+            self.hurried = asyncio.Event()
+
+        def hurry(self) -> None:
+            self.hurried.set()
+
+        async def aclose(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            async with asyncio.timeout(5):
+                await self.hurried.wait()
+
+    async def start(_: Mapping[str, str]) -> Patient:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Patient()
+
+    assert process.run(start, name="test") == 0
+
+
 def test_a_signal_while_starting() -> None:
     """What was started is drained at once."""
     started: list[Service] = []
