@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from babelcast.bus.base import Bus, SlowSubscriber, Topic
@@ -16,7 +17,8 @@ from gateway import messages
 from gateway.backoff import Backoff
 from gateway.outlet import Outlet, binary_frame, text_frame
 
-WRITES_PER_TURN = 20  # between turns of the loop, so that a large audience does not hold up the speakers
+# Between turns of the loop, so that a large audience does not hold up the speakers: half a millisecond.
+WRITES_PER_TURN = 50
 DRAINED_WITHIN_S = 2.0
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,14 @@ class Seat:
     delivery: ask.DeliveryChoice = "json"
     captions: ask.CaptionChoice = "partial"
     playing: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Outlets that get the same frames, and one of their seats for all."""
+
+    seat: Seat
+    outlets: list[Outlet]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,8 @@ class Encodings:
     def frame_for(self, seat: Seat) -> tuple[bytes, float] | None:
         """The frame this seat gets and its seconds of voice; None when it does not want it."""
         kind = self.broadcast.WhichOneof("payload")
+        if kind == "checkpoint":
+            return None
         if kind == "audio":
             if seat.audio == "none" or not seat.playing:
                 return None
@@ -109,11 +121,28 @@ class Relay:
         self.seats: dict[Seat, None] = {}
         self.joining = 0
         self.last_sequence = 0
+        self._gone: set[Outlet] = set()  # since what is being handed over began
+        self._rows: list[Row] | None = None  # of the seats as they are
         self._bus = bus
         self._clock_ms = clock_ms
         self._advanced = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def seat(self, seat: Seat) -> None:
+        """Take a listener in."""
+        self.seats[seat] = None
+        self._rows = None
+
+    def unseat(self, seat: Seat) -> None:
+        """Let a listener go; what is being handed over does not reach it any more."""
+        self.seats.pop(seat, None)
+        self._gone.add(seat.outlet)
+        self._rows = None
+
+    def wishes_changed(self) -> None:
+        """Look at what the seats want again."""
+        self._rows = None
 
     async def opened(self) -> None:
         """Wait until the subscription is there. Raises: ServiceUnavailable."""
@@ -189,11 +218,25 @@ class Relay:
                 return
             self.last_sequence = broadcast.audio.sequence
         encodings = Encodings(broadcast, self._clock_ms())
-        for count, seat in enumerate(tuple(self.seats), start=1):
-            _hand_over(encodings, seat)
-            if count % WRITES_PER_TURN == 0:
-                await asyncio.sleep(0)
+        self._gone.clear()
+        for row in self._in_rows():
+            made = encodings.frame_for(row.seat)
+            if made is not None:
+                frame, audio_s = made
+                await write_all(row.outlets, frame, audio_s=audio_s, gone=self._gone)
         self._advanced.set()
+
+    def _in_rows(self) -> list[Row]:
+        if self._rows is None:
+            rows: dict[tuple[str, str, str, bool], Row] = {}
+            for seat in self.seats:
+                wish = (seat.audio, seat.delivery, seat.captions, seat.playing)
+                row = rows.get(wish)
+                if row is None:
+                    row = rows[wish] = Row(dataclasses.replace(seat), [])
+                row.outlets.append(seat.outlet)
+            self._rows = list(rows.values())
+        return self._rows
 
 
 class Hub:
@@ -243,7 +286,7 @@ class Hub:
         now_ms = self._clock_ms()
         for broadcast in missed:
             _hand_over(Encodings(broadcast, now_ms), seat)
-        relay.seats[seat] = None
+        relay.seat(seat)
         if after_sequence is not None and self._absent.get(topic):
             self._absent[topic].pop(0)
 
@@ -256,7 +299,7 @@ class Hub:
             self._forget_late()  # here too, since a gateway without speakers never asks who is awaited
             until_s = self._clock() + self._resume_window_s
             self._absent.setdefault(topic, []).append(Absent(seat.audio, until_s))
-        relay.seats.pop(seat, None)
+        relay.unseat(seat)
         await self._close_if_unused(relay)
 
     def awaited(self, session_id: str) -> set[str]:
@@ -296,10 +339,14 @@ class Hub:
     async def tell(self, session_id: str, message: ServerMessage) -> None:
         """Tell every listener of a session on this gateway."""
         frame = text_frame(codec.encode_server(message))
-        for count, seat in enumerate(tuple(self.seats(session_id)), start=1):
-            seat.outlet.write(frame)
-            if count % WRITES_PER_TURN == 0:
-                await asyncio.sleep(0)
+        await write_all([seat.outlet for seat in self.seats(session_id)], frame)
+
+    def set_playing(self, topic: Topic, seat: Seat, *, playing: bool) -> None:
+        """Let a listener hear, or only read."""
+        seat.playing = playing
+        relay = self._relays.get(topic)
+        if relay is not None:
+            relay.wishes_changed()
 
     async def drained(self, session_id: str) -> None:
         """Wait until the listeners of an ended session were handed everything; bounded."""
@@ -327,6 +374,22 @@ class Hub:
         if not relay.seats and not relay.joining and self._relays.get(relay.topic) is relay:
             del self._relays[relay.topic]
             await relay.aclose()
+
+
+async def write_all(
+    outlets: Sequence[Outlet], frame: bytes, *, audio_s: float = 0.0, gone: Container[Outlet] = ()
+) -> None:
+    """Write a frame to many, in portions, with a turn of the loop between them. Who is among the `gone` when its
+    turn comes is left out.
+    """
+    for start in range(0, len(outlets), WRITES_PER_TURN):
+        portion = outlets[start : start + WRITES_PER_TURN]
+        if start:
+            await asyncio.sleep(0)
+            if gone:
+                portion = [outlet for outlet in portion if outlet not in gone]
+        for outlet in portion:
+            outlet.write(frame, audio_s=audio_s)
 
 
 def _hand_over(encodings: Encodings, seat: Seat) -> None:

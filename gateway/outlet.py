@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import os
 from collections import deque
 from dataclasses import dataclass
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
-from websockets.protocol import State
+from websockets.protocol import OPEN
 
 from babelcast.protocol import codec
 from babelcast.protocol.server_messages import ServerMessage
@@ -39,15 +40,34 @@ class _Waiting:
 class Outlet:
     """Writes whole frames to one client.
 
-    Fast path: the frame goes straight to the transport while that accepts more. Otherwise it waits here, in
-    order. Policy: above MAX_WAITING_AUDIO_S of waiting voice whole utterances go, oldest first but never the
-    newest, and count in `dropped`; a client that takes nothing for STUCK_AFTER_S, or makes MAX_WAITING_BYTES
-    wait, is cut off.
+    Fast path: while nothing waits anywhere, the frame goes straight to the socket; the transport's `write`
+    does the same and costs a large audience a sixth more. What the socket does not take goes to the transport
+    while that accepts more, and otherwise waits here, in order. Policy: above MAX_WAITING_AUDIO_S of waiting
+    voice whole utterances go, oldest first but never the newest, and count in `dropped`; a client that takes
+    nothing for STUCK_AFTER_S, or makes MAX_WAITING_BYTES wait, is cut off.
     """
+
+    __slots__ = (
+        "_closer",
+        "_connection",
+        "_direct",
+        "_fd",
+        "_flusher",
+        "_protocol",
+        "_transport",
+        "_waiting",
+        "_waiting_audio_s",
+        "_waiting_bytes",
+        "dropped",
+    )
 
     def __init__(self, connection: ServerConnection) -> None:
         self.dropped = 0
         self._connection = connection
+        self._protocol = connection.protocol
+        self._transport = connection.transport
+        self._fd = _descriptor(connection.transport)
+        self._direct = self._fd >= 0  # nothing waits here, and nothing is being closed
         self._waiting: deque[_Waiting] = deque()
         self._waiting_audio_s = 0.0
         self._waiting_bytes = 0
@@ -60,11 +80,22 @@ class Outlet:
 
     def write(self, frame: bytes, *, audio_s: float = 0.0) -> None:
         """Send a whole frame; one with `audio_s` seconds of voice may be dropped for a slow client."""
-        if self._connection.state is not State.OPEN:
+        transport = self._transport
+        # a transport says that it is closing before its descriptor may become another's
+        if self._direct and not transport.is_closing() and not transport.get_write_buffer_size():
+            try:
+                sent = os.write(self._fd, frame)
+            except OSError:  # full, or broken, which the transport will find as well
+                sent = 0
+            if sent < len(frame) and self._protocol.state is OPEN:
+                transport.write(frame[sent:])
+            return
+        if self._protocol.state is not OPEN:
             return
         if not self._waiting and not self._connection.paused:
-            self._connection.transport.write(frame)
+            transport.write(frame)
             return
+        self._direct = False
         self._waiting.append(_Waiting(frame, audio_s))
         self._waiting_audio_s += audio_s
         self._waiting_bytes += len(frame)
@@ -88,6 +119,7 @@ class Outlet:
     async def _close(self, code: int, reason: str) -> None:
         if self._flusher is not None:
             await asyncio.wait([self._flusher], timeout=CLOSE_WITHIN_S)
+        self._direct = False  # nothing comes after the frame that says so
         await self._connection.close(code, reason)
 
     def _drop_excess(self) -> None:
@@ -110,7 +142,7 @@ class Outlet:
         log.warning("slow client cut off", extra={"why": why, "dropped": self.dropped})
         self._waiting.clear()
         self._waiting_audio_s, self._waiting_bytes = 0.0, 0
-        self._connection.transport.abort()
+        self._transport.abort()
 
     async def _flush(self) -> None:
         try:
@@ -126,7 +158,16 @@ class Outlet:
                 while self._waiting and not self._connection.paused:
                     entry = self._waiting.popleft()
                     self._forget(entry)
-                    if self._connection.state is State.OPEN:
-                        self._connection.transport.write(entry.frame)
+                    if self._protocol.state is OPEN:
+                        self._transport.write(entry.frame)
+            self._direct = self._fd >= 0 and self._closer is None
         finally:
             self._flusher = None
+
+
+def _descriptor(transport: asyncio.Transport) -> int:
+    """The socket's, if what is written to it is what the client gets; -1 otherwise."""
+    plain = transport.get_extra_info("socket")
+    if plain is None or transport.get_extra_info("sslcontext") is not None:
+        return -1
+    return int(plain.fileno())

@@ -21,12 +21,15 @@ class Socket:
         self.taken: list[bytes] = []
         self.closed: list[tuple[int, str]] = []
         self.aborted = False
-        self.transport = self
+        self.transport = self.protocol = self
         self.broken: OSError | None = None
         self._writable = asyncio.Event()
 
     def write(self, frame: bytes) -> None:
         self.taken.append(frame)
+
+    def get_extra_info(self, name: str) -> None:
+        """It has no socket of the system's."""
 
     def abort(self) -> None:
         self.aborted = True
