@@ -22,6 +22,7 @@ from session_svc.store.dynamodb.faults import (
     ConditionFailed,
     Fault,
 )
+from session_svc.store.dynamodb.outage import Outage
 from session_svc.store.dynamodb.rows import Item, Value
 
 ResultT = TypeVar("ResultT")
@@ -146,7 +147,7 @@ class Calls:
     """The calls that the store is made of. Each may raise StoreUnavailable.
 
     Calls that were turned away, or had no answer, are repeated up to three times, those in conflict with
-    another transaction for some seconds.
+    another transaction for some seconds. During an outage calls are not repeated, and most not begun.
     """
 
     def __init__(
@@ -155,8 +156,10 @@ class Calls:
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Chance = random.random,
+        outage: Outage | None = None,
     ) -> None:
         self._client = client
+        self._outage = Outage() if outage is None else outage
         self._sleep = sleep
         self._chance = chance
 
@@ -255,18 +258,30 @@ class Calls:
     async def _repeated(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         busy = conflicts = 0
         unsure = False
+        if not self._outage.admits():
+            raise StoreUnavailable
         while True:
+            begun_s = self._outage.now_s()
             try:
-                return await call()
+                answer = await call()
             except (ClientError, BotoCoreError) as error:
                 fault = faults.diagnose(error)
                 cause = error
+                if isinstance(error, ClientError):
+                    self._outage.answered()
+                elif fault is not Fault.BROKEN:
+                    self._outage.unanswered(begun_s)
+            else:
+                self._outage.answered()
+                return answer
             if isinstance(fault, ConditionFailed):
                 raise ConditionFailed(fault.rows, unsure=unsure) from cause
             if fault is Fault.CONFLICT and conflicts < CONFLICT_BACKOFF.retries:
                 delay_s = CONFLICT_BACKOFF.delay_s(conflicts, self._chance)
                 conflicts += 1
-            elif fault in {Fault.BUSY, Fault.UNSURE} and busy < BUSY_BACKOFF.retries:
+            elif (
+                fault in {Fault.BUSY, Fault.UNSURE} and busy < BUSY_BACKOFF.retries and not self._outage.sure
+            ):
                 delay_s = BUSY_BACKOFF.delay_s(busy, self._chance)
                 busy += 1
                 unsure = unsure or fault is Fault.UNSURE

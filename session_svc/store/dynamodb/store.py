@@ -39,8 +39,8 @@ from session_svc.store.dynamodb.writes import Writes
 
 CAPACITY: Final = 4096
 """Operations under way; further ones are refused with StoreUnavailable."""
-OPERATION_S: Final = 8.0
-"""Longest an operation may take, waiting for its turn included."""
+OPERATION_S: Final = 4.5
+"""Longest an operation may take, waiting for its turn included: shorter than gateways wait for an answer."""
 SWEEP_S: Final = 60.0
 ROUNDS: Final = 10
 """How often an operation looks again because somebody else was quicker; each time somebody was."""

@@ -23,6 +23,7 @@ from session_svc.store.dynamodb.faults import (
     Fault,
     diagnose,
 )
+from session_svc.store.dynamodb.outage import Outage
 from session_svc.store.dynamodb.rows import Item
 from session_svc.store.dynamodb.store import OPERATION_S
 
@@ -138,6 +139,24 @@ async def test_busy_calls_are_repeated_three_times(error: Exception) -> None:
     with pytest.raises(StoreUnavailable) as failed:
         await rig.calls.get("T", ROW)
     assert failed.value.__cause__ is error
+
+
+async def test_during_an_outage_nothing_is_tried() -> None:
+    """Once nothing has been answered for a while, calls fail at once; what DynamoDB refuses is an answer."""
+    rig = Rig(*[UNANSWERED] * 8)
+    outage = Outage(clock=lambda: sum(rig.slept_s) * 5)
+    calls = Calls(cast(Client, rig.client), sleep=rig._sleep, chance=lambda: 1.0, outage=outage)
+    with pytest.raises(StoreUnavailable):
+        await calls.get("T", ROW)
+    assert len(rig.client.errors) == 4
+    with pytest.raises(StoreUnavailable):
+        await calls.get("T", ROW)
+    assert len(rig.client.errors) == 4
+    rig.slept_s.append(1.0)
+    rig.client.errors = [said("ResourceNotFoundException")]
+    with pytest.raises(StoreUnavailable):
+        await calls.get("T", ROW)
+    assert await calls.get("T", ROW) == ROW
 
 
 async def test_conflicts_are_repeated_more_often() -> None:
