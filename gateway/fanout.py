@@ -121,7 +121,8 @@ class Relay:
         self.seats: dict[Seat, None] = {}
         self.joining = 0
         self.last_sequence = 0
-        self._gone: set[Outlet] = set()  # since what is being handed over began
+        self._delivering = False
+        self._gone: set[Outlet] = set()  # since what is being delivered began
         self._rows: list[Row] | None = None  # of the seats as they are
         self._bus = bus
         self._clock_ms = clock_ms
@@ -137,7 +138,8 @@ class Relay:
     def unseat(self, seat: Seat) -> None:
         """Let a listener go; what is being handed over does not reach it any more."""
         self.seats.pop(seat, None)
-        self._gone.add(seat.outlet)
+        if self._delivering:
+            self._gone.add(seat.outlet)
         self._rows = None
 
     def wishes_changed(self) -> None:
@@ -218,12 +220,16 @@ class Relay:
                 return
             self.last_sequence = broadcast.audio.sequence
         encodings = Encodings(broadcast, self._clock_ms())
-        self._gone.clear()
-        for row in self._in_rows():
-            made = encodings.frame_for(row.seat)
-            if made is not None:
-                frame, audio_s = made
-                await write_all(row.outlets, frame, audio_s=audio_s, gone=self._gone)
+        self._delivering = True
+        try:
+            for row in self._in_rows():
+                made = encodings.frame_for(row.seat)
+                if made is not None:
+                    frame, audio_s = made
+                    await write_all(row.outlets, frame, audio_s=audio_s, gone=self._gone)
+        finally:
+            self._delivering = False
+            self._gone.clear()
         self._advanced.set()
 
     def _in_rows(self) -> list[Row]:
@@ -379,8 +385,8 @@ class Hub:
 async def write_all(
     outlets: Sequence[Outlet], frame: bytes, *, audio_s: float = 0.0, gone: Container[Outlet] = ()
 ) -> None:
-    """Write a frame to many, in portions, with a turn of the loop between them. Who is among the `gone` when its
-    turn comes is left out.
+    """Write a frame to many, in portions, with a turn of the loop between them. Who is among the `gone` when
+    its turn comes is left out.
     """
     for start in range(0, len(outlets), WRITES_PER_TURN):
         portion = outlets[start : start + WRITES_PER_TURN]

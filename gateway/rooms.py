@@ -30,8 +30,8 @@ class Member(Protocol):
     connection_id: str
 
     async def on_audience(self, before: api.Audience, session: api.Session) -> None:
-        """Listeners came, went, or changed language. `before` has the languages that there were, and the
-        count of the last time that was news.
+        """So many listeners came, went, or changed language that it is news. `before` has the languages that
+        there were, and the count of the last time that was news.
         """
         ...
 
@@ -218,8 +218,9 @@ class Rooms:
         if room.pipeline is not None:
             room.pipeline.on_audience(before.languages)
         before.listener_count = room.news_count
-        if messages.status_reason(before, audience) is not None:
-            room.news_count = audience.listener_count
+        if messages.status_reason(before, audience) is None:
+            return  # else each of thousands who join would be a step for each who is there
+        room.news_count = audience.listener_count
         for member in tuple(room.members.values()):
             await member.on_audience(before, room.session)
 
