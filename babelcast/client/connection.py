@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import contextlib
 import itertools
 import logging
 import time
@@ -18,7 +19,7 @@ from websockets.typing import Data
 from babelcast.client import address, failures
 from babelcast.client.events import Incoming, Voice
 from babelcast.client.settings import ClientSettings
-from babelcast.errors import BabelcastError, InvalidMessage, InvalidParameter, ServiceUnavailable
+from babelcast.errors import BabelcastError, InvalidMessage, InvalidParameter, RemoteError, ServiceUnavailable
 from babelcast.protocol import codec
 from babelcast.protocol.client_messages import ClientMessage, Heartbeat
 from babelcast.protocol.server_messages import (
@@ -53,16 +54,20 @@ class Connection:
 
     def __init__(
         self,
+        url: str,
         socket: ClientConnection,
         *,
         settings: ClientSettings,
         on_message: Callable[[Incoming, bool], None],
     ) -> None:
         """Use `open`. `on_message` is also told whether somebody awaits the message as an answer."""
+        self.url = url
         self.leaving = asyncio.Event()
+        self.refresh: ConnectionRefreshRequired | None = None
         self.closed: Closed | None = None
         self.round_trip_s: float | None = None
         self.unknown_messages = 0
+        self._frames_heard = 0
         self._socket = socket
         self._settings = settings
         self._on_message = on_message
@@ -91,15 +96,20 @@ class Connection:
                 proxy=None if address.is_loopback(url) else True,
                 open_timeout=settings.connect_timeout_s,
                 close_timeout=settings.close_timeout_s,
+                ping_interval=None,  # the heartbeat is one
                 max_size=settings.max_message_bytes,
             )
         except InvalidStatus as error:
-            raise failures.from_upgrade(error.response.status_code, bytes(error.response.body)) from error
+            raise failures.from_upgrade(
+                error.response.status_code,
+                bytes(error.response.body),
+                retry_after=error.response.headers.get("Retry-After", ""),
+            ) from error
         except InvalidURI as error:
             raise InvalidParameter("url", f"{url!r} is no WebSocket address.") from error
         except (OSError, TimeoutError, InvalidHandshake, EOFError) as error:
             raise ServiceUnavailable(f"Cannot reach {url}: {_reason(error)}.") from error
-        return cls(socket, settings=settings, on_message=on_message)
+        return cls(url, socket, settings=settings, on_message=on_message)
 
     async def request(
         self, message: ClientMessage, answer: type[AnswerT], *, timeout_s: float | None = None
@@ -141,6 +151,16 @@ class Connection:
         """
         await self._send(data)
 
+    async def settled(self) -> None:
+        """Wait until the server has dealt with everything that was sent so far: it takes one message after
+        the other, and answers this one.
+
+        Raises: ServiceUnavailable when it does not answer in time.
+        """
+        message = Heartbeat(timestamp=time.time_ns() // 1_000_000)
+        with contextlib.suppress(RemoteError):  # a refusal is an answer too
+            await self.request(message, HeartbeatAck, timeout_s=self._settings.silence_timeout_s)
+
     async def wait_closed(self) -> None:
         """Wait until the connection has ended."""
         await asyncio.wait([self._reader])
@@ -179,16 +199,19 @@ class Connection:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._settings.heartbeat_interval_s)
-            sent_s = time.monotonic()
+            sent_s, heard = time.monotonic(), self._frames_heard
             try:
-                await self.request(Heartbeat(timestamp=time.time_ns() // 1_000_000), HeartbeatAck)
+                await self.settled()
             except BabelcastError as error:
+                if self._frames_heard > heard:
+                    continue  # busy, not silent
                 _logger.info("heartbeat failed", extra={"code": error.code})
                 await self._socket.close(_SILENT_CLOSE, "no answer to the heartbeat")
                 return
             self.round_trip_s = time.monotonic() - sent_s
 
     def _take(self, frame: Data) -> None:
+        self._frames_heard += 1
         try:
             incoming = _decode(frame)
         except InvalidMessage:
@@ -201,6 +224,7 @@ class Connection:
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
         if isinstance(message, ConnectionRefreshRequired):
+            self.refresh = message
             self.leaving.set()
 
 

@@ -22,7 +22,14 @@ class SequenceGap:
 
     language: str
     expected: int
+    """The first number that is missing."""
     found: int
+    """The first number after the gap."""
+
+    @property
+    def missing(self) -> int:
+        """How many voice messages are missing."""
+        return self.found - self.expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +37,9 @@ class Reconnecting:
     """The connection is lost or about to end; a new one is being made."""
 
     code: int
-    """The close code, or 0 when the server asked for the change."""
+    """The close code, or 0 when the server asked for the change and the old connection still serves."""
     reason: str
+    """The server's words; `draining` or `maxDuration` when it asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class Reconnected:
 
 @dataclass(frozen=True, slots=True)
 class AudioDropped:
-    """The connection did not take the speaker's audio fast enough; the oldest was dropped."""
+    """Sound was lost: the connection was away or too slow for longer than sound is kept for."""
 
     bytes_dropped: int
 

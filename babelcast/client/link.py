@@ -1,7 +1,8 @@
 """A role over time: the connection it is on, the next one when that is lost, and one stream of events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from random import Random
 from typing import TypeAlias, TypeVar
 
@@ -9,6 +10,7 @@ from babelcast.channel import Channel, ChannelClosed
 from babelcast.client import backoff, failures
 from babelcast.client.connection import Connection
 from babelcast.client.events import Event, EventsDropped, Incoming, Reconnected, Reconnecting
+from babelcast.client.routes import Routes
 from babelcast.client.settings import ClientSettings
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.protocol.client_messages import ClientMessage
@@ -16,39 +18,56 @@ from babelcast.protocol.server_messages import ServerMessage, SessionEnded
 
 AnswerT = TypeVar("AnswerT", bound=ServerMessage)
 OnMessage: TypeAlias = Callable[[Incoming, bool], None]
-Dial: TypeAlias = Callable[[OnMessage], Awaitable[Connection]]
+Dial: TypeAlias = Callable[[str, OnMessage], Awaitable[Connection]]
 Resume: TypeAlias = Callable[[Connection], Awaitable[None]]
 Filter: TypeAlias = Callable[[Incoming, bool], list[Event]]
+MS_PER_S = 1000
+MOVE_WITHIN = 0.5
+"""The part of the time that the server gives for a change of connection in which it is begun."""
 
 
 class Link:
-    """Holds one connection at a time and replaces it when it is lost or about to end.
+    """Holds a connection and replaces it when it is lost; one that is about to end, by a new one made first.
 
-    `dial` makes a connection. `sift` sees every incoming message in order and returns the events it becomes.
-    Once `resume` is set it is called on each new connection to take the role over there; without it a lost
-    connection is the end. Policy of the event queue: the oldest go, and EventsDropped reports the loss.
+    `dial` makes a connection to one of `urls`. `sift` sees every incoming message in order and returns the
+    events it becomes. Once `resume` is set it is called on each new connection to take the role over there;
+    without it a lost connection is the end. Policy of the event queue: the oldest go, and EventsDropped
+    reports the loss.
     """
 
-    def __init__(self, dial: Dial, *, sift: Filter, settings: ClientSettings, random: Random) -> None:
+    def __init__(
+        self, urls: Sequence[str], dial: Dial, *, sift: Filter, settings: ClientSettings, random: Random
+    ) -> None:
         self.resume: Resume | None = None
+        self.over = asyncio.Event()
+        """Set when there is and will be no connection."""
+        self._routes = Routes(urls)
         self._dial = dial
         self._sift = sift
         self._settings = settings
         self._random = random
         self._events: Channel[Event] = Channel(settings.event_capacity)
         self._connection: Connection | None = None
-        self._up = asyncio.Event()
-        self._over = False
+        self._former: Connection | None = None
+        self._changed = asyncio.Event()
         self._failure: BabelcastError | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Make the first connection.
+        """Make the first connection, to the first address that takes it.
 
         Raises: what `dial` raises.
         """
-        self._connection = await self._dial(self._take)
-        self._up.set()
+        for last in range(len(self._routes) - 1, -1, -1):
+            url, _ = self._routes.pick(0.0)
+            try:
+                self._connection = await self._dial(url, self._take)
+            except BabelcastError as error:
+                if error.code not in failures.TRY_AGAIN or not last:
+                    raise
+                self._routes.pass_over(url)
+            else:
+                break
         self._keeper = asyncio.create_task(self._keep(), name="babelcast-client-link")
 
     @property
@@ -66,13 +85,11 @@ class Link:
 
         Raises: ServiceUnavailable when the link is over.
         """
-        while True:
-            await self._up.wait()
-            if self._connection is None or self._over:
-                raise self._failure or ServiceUnavailable("The connection is closed.")
-            if self._connection.closed is None:
+        while not self.over.is_set():
+            if self._connection is not None and self._connection.closed is None:
                 return self._connection
-            await asyncio.sleep(0)  # the keeper has not seen yet that it ended
+            await self._changed.wait()
+        raise self._failure or ServiceUnavailable("The connection is closed.")
 
     async def request(
         self, message: ClientMessage, answer: type[AnswerT], *, timeout_s: float | None = None
@@ -111,13 +128,14 @@ class Link:
 
     async def aclose(self) -> None:
         """Close the connection and end the events; idempotent."""
-        self._over = True
+        self.over.set()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
         self._finish()
-        if self._connection is not None:
-            await self._connection.aclose()
+        for connection in (self._former, self._connection):
+            if connection is not None:
+                await connection.aclose()
 
     def _take(self, incoming: Incoming, answers: bool) -> None:
         for event in self._sift(incoming, answers):
@@ -132,8 +150,10 @@ class Link:
                 leaving = self._connection
                 await leaving.leaving.wait()
                 resume = self.resume
-                if not _worth_returning(leaving, over=self._over) or resume is None:
-                    self._failure = None if self._over else _failure_of(leaving)
+                if resume is None:
+                    await leaving.wait_closed()
+                if resume is None or not _worth_returning(leaving, over=self.over.is_set()):
+                    self._failure = None if self.over.is_set() else _failure_of(leaving)
                     return
                 await self._replace(leaving, resume)
         except BabelcastError as error:
@@ -142,47 +162,76 @@ class Link:
             self._finish()
 
     async def _replace(self, leaving: Connection, resume: Resume) -> None:
-        closed = leaving.closed
-        if closed is not None:
-            self._up.clear()
-        self.offer(Reconnecting(closed.code, closed.reason) if closed else Reconnecting(0, "asked to"))
-        self._connection = await self._return(resume)
-        self._up.set()
+        await self._wait_for_the_moment(leaving)
+        if not _worth_returning(leaving, over=self.over.is_set()):
+            return  # the keeper sees to it
+        self.offer(_reconnecting(leaving))
+        self._former = leaving
+        self._connection = await self._return(leaving, resume)
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
         self.offer(Reconnected())
         await leaving.aclose()
 
-    async def _return(self, resume: Resume) -> Connection:
+    async def _wait_for_the_moment(self, leaving: Connection) -> None:
+        """A random moment well before the server's deadline, so that not all of its clients move at once."""
+        asked = leaving.refresh
+        if asked is None or leaving.closed is not None:
+            return
+        if asked.reason == "draining":
+            self._routes.pass_over(leaving.url)
+        left_s = max(0.0, (asked.refresh_by - asked.timestamp) / MS_PER_S)  # both by the server's clock
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._random.uniform(0, MOVE_WITHIN * left_s)):
+                await leaving.wait_closed()
+
+    async def _return(self, leaving: Connection, resume: Resume) -> Connection:
+        """Get the role onto a new connection; the time for that runs while there is no old one."""
+        loop = asyncio.get_running_loop()
         failure: BabelcastError = ServiceUnavailable("The connection was lost.")
         waits = backoff.delays(
             base_s=self._settings.backoff_base_s, cap_s=self._settings.backoff_cap_s, random=self._random
         )
         try:
-            async with asyncio.timeout(self._settings.resume_window_s):
+            async with asyncio.timeout(None) as limit:
                 for wait_s in waits:
+                    if leaving.closed is not None and limit.when() is None:
+                        limit.reschedule(loop.time() + self._settings.resume_window_s)
                     await asyncio.sleep(wait_s)
+                    url, patience_s = self._routes.pick(loop.time())
+                    await asyncio.sleep(patience_s)
                     try:
-                        return await self._attempt(resume)
+                        return await self._attempt(url, resume)
                     except BabelcastError as error:
-                        if error.code not in failures.TRY_AGAIN:
+                        if error.code not in failures.COME_BACK:
                             raise
                         failure = error
+                        self._routes.pass_over(url, until_s=loop.time() + failures.retry_after_s(error))
         except TimeoutError:
             raise failure from None
         raise AssertionError("the waits are endless")
 
-    async def _attempt(self, resume: Resume) -> Connection:
-        connection = await self._dial(self._take)
+    async def _attempt(self, url: str, resume: Resume) -> Connection:
+        connection = await self._dial(url, self._take)
         try:
             await resume(connection)
         except BaseException:
             await connection.aclose()
             raise
+        self._routes.worked(url)
         return connection
 
     def _finish(self) -> None:
-        self._over = True
-        self._up.set()  # those who wait for a connection learn that there will be none
+        self.over.set()
+        self._changed.set()  # those who wait for a connection learn that there will be none
         self._events.close()
+
+
+def _reconnecting(leaving: Connection) -> Reconnecting:
+    closed, asked = leaving.closed, leaving.refresh
+    if closed is not None:
+        return Reconnecting(closed.code, closed.reason)
+    return Reconnecting(0, asked.reason if asked is not None else "")
 
 
 def _worth_returning(connection: Connection, *, over: bool) -> bool:

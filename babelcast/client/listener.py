@@ -1,12 +1,13 @@
 """A listener's side of a session."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from types import TracebackType
 from typing import Self
 
 from babelcast.client import address
+from babelcast.client.captions import CaptionTracker
 from babelcast.client.connection import Connection
 from babelcast.client.events import Event, Incoming, SequenceGap, Voice
 from babelcast.client.link import Link, OnMessage
@@ -25,6 +26,7 @@ from babelcast.protocol.client_messages import (
     ResumePlayback,
 )
 from babelcast.protocol.server_messages import (
+    Caption,
     ConnectionRefreshComplete,
     LanguageChanged,
     Languages,
@@ -33,6 +35,8 @@ from babelcast.protocol.server_messages import (
     SessionEnded,
     SessionJoined,
     SessionStatus,
+    SpokenOver,
+    Transcript,
 )
 
 
@@ -57,39 +61,45 @@ class Listener:
                     case Caption(text=text): ...
                     case Voice(message=message, audio=audio): ...
 
-    `Voice` carries decoded audio whichever delivery was chosen. After a lost connection the listener comes
-    back by itself and gets what it missed, once; `SequenceGap` says when something is missing all the same.
+    Iterate once. `Voice` carries decoded audio whichever delivery was chosen. After a lost connection the
+    listener comes back by itself and gets what it missed: each voice once and in order, each final caption
+    once. `SequenceGap` says when voice is missing all the same.
     """
 
-    def __init__(self, link: Link, tracker: SequenceTracker) -> None:
+    def __init__(self, link: Link, tracks: "_Tracks") -> None:
         """Use `connect`."""
         self.session: SessionJoined | None = None
         self._link = link
-        self._tracker = tracker
+        self._tracks = tracks
         self._seat: _Seat | None = None
         self._resume_token = ""
 
     @classmethod
     async def connect(
-        cls, url: str, *, settings: ClientSettings | None = None, random: Random | None = None
+        cls,
+        url: str | Sequence[str],
+        *,
+        settings: ClientSettings | None = None,
+        random: Random | None = None,
     ) -> Self:
-        """Connect to a gateway, e.g. ws://127.0.0.1:8080.
+        """Connect to a gateway, e.g. ws://127.0.0.1:8080, or to the first that answers of several that serve
+        the same sessions.
 
         Raises: ServiceUnavailable, RateLimitExceeded, InvalidParameter for a bad address.
         """
         settings = settings or ClientSettings()
-        target = address.normalise(url)
-        tracker = SequenceTracker()
+        tracks = _Tracks(SequenceTracker(), CaptionTracker(settings.caption_memory))
 
-        async def dial(on_message: OnMessage) -> Connection:
+        async def dial(target: str, on_message: OnMessage) -> Connection:
             return await Connection.open(target, token="", settings=settings, on_message=on_message)
 
         def sift(incoming: Incoming, answers: bool) -> list[Event]:
-            return _sift(tracker, incoming, answers=answers)
+            return _sift(tracks, incoming, answers=answers)
 
-        link = Link(dial, sift=sift, settings=settings, random=random or Random())  # noqa: S311 - jitter
+        random = random or Random()  # noqa: S311 - jitter
+        link = Link(address.several(url), dial, sift=sift, settings=settings, random=random)
         await link.start()
-        return cls(link, tracker)
+        return cls(link, tracks)
 
     async def join(
         self,
@@ -118,15 +128,14 @@ class Listener:
         """Go on listening in another language."""
         changed = await self._link.request(ChangeLanguage(target_language=language), LanguageChanged)
         if self._seat is not None:
-            seat = self._seat
-            self._seat = _Seat(
-                seat.session_id, changed.target_language, seat.audio, seat.delivery, seat.captions
-            )
+            self._seat = replace(self._seat, language=changed.target_language)
         return changed
 
     async def pause_playback(self) -> PlaybackPaused:
         """No voice from now on; captions go on."""
-        return await self._link.request(PausePlayback(), PlaybackPaused)
+        paused = await self._link.request(PausePlayback(), PlaybackPaused)
+        self._tracks.playing = False
+        return paused
 
     async def resume_playback(self) -> PlaybackResumed:
         """Voice again, from now on."""
@@ -168,31 +177,51 @@ class Listener:
         message = RefreshConnection(
             session_id=seat.session_id,
             resume_token=self._resume_token,
-            last_sequence_number=self._tracker.last(seat.language),
+            last_sequence_number=self._tracks.voices.last(seat.language),
             audio=seat.audio,
             delivery=seat.delivery,
             captions=seat.captions,
         )
         done = await connection.request(message, ConnectionRefreshComplete)
         self._resume_token = done.resume_token
+        if isinstance(done.target_language, str):
+            self._seat = replace(seat, language=done.target_language)
+        if not self._tracks.playing:
+            await connection.request(PausePlayback(), PlaybackPaused)  # a new connection plays
 
 
-def _sift(tracker: SequenceTracker, incoming: Incoming, *, answers: bool) -> list[Event]:
-    """Follow the numbers: repeated voice is left out, missing voice is announced."""
+@dataclass(slots=True)
+class _Tracks:
+    """What was taken in so far."""
+
+    voices: SequenceTracker
+    captions: CaptionTracker
+    playing: bool = True
+
+
+def _sift(tracks: _Tracks, incoming: Incoming, *, answers: bool) -> list[Event]:
+    """What comes again is left out, and missing voice is announced."""
     match incoming:
-        case Voice(message=message):
-            language, number = message.target_language, message.sequence_number
-            last = tracker.last(language)
-            place = tracker.take(language, number)
-            if place is Place.REPEATED:
-                return []
-            if place is Place.AFTER_GAP and last is not None:
-                return [SequenceGap(language, last + 1, number), incoming]
-            return [incoming]
+        case Voice():
+            return _sift_voice(tracks, incoming)
+        case Caption() | Transcript() | SpokenOver():
+            return [incoming] if tracks.captions.take(incoming) else []
         case SessionJoined() | LanguageChanged():
-            tracker.start(incoming.target_language, incoming.last_sequence_number)
+            tracks.voices.start(incoming.target_language, incoming.last_sequence_number)
         case PlaybackResumed():
-            tracker.skip_to(incoming.last_sequence_number)
+            tracks.voices.skip_to(incoming.last_sequence_number)
+            tracks.playing = True
         case SessionEnded():
             return [incoming]
     return [] if answers else [incoming]
+
+
+def _sift_voice(tracks: _Tracks, voice: Voice) -> list[Event]:
+    language, number = voice.message.target_language, voice.message.sequence_number
+    last = tracks.voices.last(language)
+    place = tracks.voices.take(language, number)
+    if place is Place.REPEATED or not tracks.playing:
+        return []
+    if place is Place.AFTER_GAP and last is not None:
+        return [SequenceGap(language, last + 1, number), voice]
+    return [voice]

@@ -1,20 +1,19 @@
 """The speaker's side of a session."""
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from random import Random
 from types import TracebackType
 from typing import Self
 
-from babelcast.channel import Channel
 from babelcast.client import address
 from babelcast.client.connection import Connection
-from babelcast.client.events import AudioDropped, Event, Incoming
+from babelcast.client.events import Event, Incoming
 from babelcast.client.link import Link, OnMessage
+from babelcast.client.sending import AudioSender
 from babelcast.client.settings import ClientSettings
-from babelcast.errors import BabelcastError, ServiceUnavailable
-from babelcast.pcm import SAMPLE_RATE_HZ
+from babelcast.errors import InvalidAudioFormat, ServiceUnavailable
+from babelcast.pcm import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from babelcast.protocol.client_messages import (
     ControlAction,
     ControlBroadcast,
@@ -26,12 +25,12 @@ from babelcast.protocol.client_messages import (
     ListLanguages,
     QualityTier,
     RefreshConnection,
-    SendAudio,
     SetVolume,
 )
 from babelcast.protocol.server_messages import (
     BroadcastControlled,
     ConnectionRefreshComplete,
+    Error,
     Languages,
     SessionCreated,
     SessionEnded,
@@ -39,8 +38,6 @@ from babelcast.protocol.server_messages import (
     Transcript,
     VolumeChanged,
 )
-
-MAX_CHUNK_BYTES = 32 * 1024
 
 
 class Speaker:
@@ -52,47 +49,48 @@ class Speaker:
                 await speaker.send_audio(chunk)
             await speaker.end()
 
-    Iterating over the speaker yields events until the session ends. A lost connection is made again and the
-    session taken over; up to `audio_capacity` chunks wait meanwhile, then the oldest go (AudioDropped).
+    Iterating over the speaker, once, yields events until the session ends. A lost connection is made again
+    and the session taken over: what may not have arrived is sent again, then what was said meanwhile. Sound
+    that waited for longer than the settings allow is given up, the oldest first, with an AudioDropped.
     """
 
-    def __init__(self, link: Link, *, settings: ClientSettings, token: str) -> None:
+    def __init__(self, link: Link, sender: AudioSender, *, settings: ClientSettings, token: str) -> None:
         """Use `connect`."""
         self.session: SessionCreated | None = None
         self._link = link
+        self._sender = sender
         self._settings = settings
         self._token = token
         self._resume_token = ""
-        self._sample_rate_hz = SAMPLE_RATE_HZ
-        self._largest_chunk = 0
-        self._outgoing: Channel[bytes] = Channel(settings.audio_capacity)
-        self._flushed = asyncio.Event()
-        self._flushed.set()
-        self._declared_on: Connection | None = None
-        self._writer = asyncio.create_task(self._write(), name="babelcast-client-audio")
+        self._writer = asyncio.create_task(sender.run(), name="babelcast-client-audio")
 
     @classmethod
     async def connect(
         cls,
-        url: str,
+        url: str | Sequence[str],
         *,
         token: str = "",
         settings: ClientSettings | None = None,
         random: Random | None = None,
     ) -> Self:
-        """Connect to a gateway, e.g. ws://127.0.0.1:8080.
+        """Connect to a gateway, e.g. ws://127.0.0.1:8080, or to the first that answers of several that serve
+        the same sessions.
 
         Raises: Unauthorized for a bad token, ServiceUnavailable, InvalidParameter for a bad address.
         """
         settings = settings or ClientSettings()
-        target = address.normalise(url)
 
-        async def dial(on_message: OnMessage) -> Connection:
+        async def dial(target: str, on_message: OnMessage) -> Connection:
             return await Connection.open(target, token=token, settings=settings, on_message=on_message)
 
-        link = Link(dial, sift=_sift, settings=settings, random=random or Random())  # noqa: S311 - jitter
+        def sift(incoming: Incoming, answers: bool) -> list[Event]:
+            return _sift(sender, incoming, answers=answers)
+
+        random = random or Random()  # noqa: S311 - jitter
+        link = Link(address.several(url), dial, sift=sift, settings=settings, random=random)
+        sender = AudioSender(settings=settings, on_dropped=link.offer)
         await link.start()
-        return cls(link, settings=settings, token=token)
+        return cls(link, sender, settings=settings, token=token)
 
     async def create_session(
         self,
@@ -116,38 +114,55 @@ class Speaker:
             max_buffer_timeout=max_buffer_timeout_s,
             glossary=glossary or {},
         )
-        session = await self._link.request(message, SessionCreated)
+        connection = await self._link.connection()
+        session = await connection.request(message, SessionCreated)
         self.session = session
         self._resume_token = session.resume_token
         self._link.resume = self._resume
+        self._sender.begin(connection)
         return session
 
     async def send_audio(self, pcm: bytes, *, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
-        """Queue a piece of signed 16-bit little-endian mono PCM, 100 bytes to 32 KiB.
+        """Queue a piece of signed 16-bit little-endian mono PCM; 100 ms is a good size.
 
-        Never waits for the network. The sample rate is declared once and stays.
+        Never waits for the network. The sample rate (8000, 16000, 24000 or 48000) is declared once and stays.
+        What was given before the session began goes when it does.
 
-        Raises: ServiceUnavailable when the connection is gone for good.
+        Raises: InvalidAudioFormat when there is no whole number of samples, ServiceUnavailable or what ended
+        the session when the connection is gone for good.
         """
-        if self._writer.done():
+        if len(pcm) % BYTES_PER_SAMPLE:
+            raise InvalidAudioFormat(
+                "Samples have two bytes: there is an odd number of bytes.", size=len(pcm)
+            )
+        if self._link.over.is_set():
             raise self._link.failure or ServiceUnavailable("The connection is closed.")
-        self._sample_rate_hz = sample_rate_hz
-        self._largest_chunk = max(self._largest_chunk, len(pcm))
-        self._flushed.clear()
-        gone = self._outgoing.send_dropping_oldest(pcm)
-        if gone is not None:
-            self._link.offer(AudioDropped(len(gone)))
+        if pcm:
+            self._sender.add(pcm, sample_rate_hz=sample_rate_hz)
 
-    async def flush(self) -> None:
-        """Wait until everything queued has been handed to the connection.
+    async def flush(self, *, timeout_s: float | None = None) -> None:
+        """Wait until everything queued has been handed to the connection, for the settings' usual time unless
+        said otherwise; or until the session is over.
 
-        Raises: ServiceUnavailable when that takes too long.
+        Raises: ServiceUnavailable when that takes too long, what ended the connection when it is gone.
         """
+        waits = [
+            asyncio.ensure_future(self._sender.flushed()),
+            asyncio.ensure_future(self._link.over.wait()),
+        ]
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
-                await self._flushed.wait()
-        except TimeoutError as error:
-            raise ServiceUnavailable("The audio could not be sent in time.") from error
+            done, _ = await asyncio.wait(
+                waits,
+                timeout=timeout_s or self._settings.request_timeout_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not done:
+            raise ServiceUnavailable("The audio could not be sent in time.")
+        if self._sender.pending and self._link.failure is not None:
+            raise self._link.failure
 
     async def control(self, action: ControlAction) -> BroadcastControlled:
         """Pause, resume, mute or unmute, after the audio queued so far."""
@@ -175,7 +190,7 @@ class Speaker:
 
     async def end(self, reason: str = "speakerEnded") -> SessionEnded:
         """End the session for everybody, after everything said so far has been delivered."""
-        await self.flush()
+        await self.flush(timeout_s=self._settings.end_timeout_s)
         return await self._link.request(
             EndSession(session_id=self._code(), reason=reason),
             SessionEnded,
@@ -192,7 +207,6 @@ class Speaker:
 
     async def aclose(self) -> None:
         """Let go of the connection; the session stays for its grace period. Idempotent."""
-        self._outgoing.close()
         self._writer.cancel()
         await asyncio.wait([self._writer])
         await self._link.aclose()
@@ -212,46 +226,16 @@ class Speaker:
         message = RefreshConnection(
             session_id=self._code(), resume_token=self._resume_token, token=self._token
         )
-        done = await connection.request(message, ConnectionRefreshComplete)
-        self._resume_token = done.resume_token
-
-    async def _write(self) -> None:
-        """Send what is queued; after a delay several chunks go as one, which spares the rate limit."""
-        async for first in self._outgoing:
-            chunk = first
-            while len(self._outgoing) and len(chunk) + self._largest_chunk <= MAX_CHUNK_BYTES:
-                chunk += await self._outgoing.receive()
-            if not await self._deliver(chunk):
-                break
-            if not len(self._outgoing):
-                self._flushed.set()
-        self._flushed.set()
-
-    async def _deliver(self, chunk: bytes) -> bool:
-        """Hand a chunk to whichever connection there is; False when there will be none."""
-        while True:
-            try:
-                connection = await self._link.connection()
-            except BabelcastError:
-                return False
-            try:
-                await self._send(connection, chunk)
-            except ServiceUnavailable:
-                await connection.wait_closed()  # the next one takes it
-            else:
-                return True
-
-    async def _send(self, connection: Connection, chunk: bytes) -> None:
-        """A binary frame; the first of a connection at an unusual rate is JSON, which can say so."""
-        if self._sample_rate_hz == SAMPLE_RATE_HZ or self._declared_on is connection:
-            await connection.send_bytes(chunk)
-            return
-        await connection.send(
-            SendAudio(audio_data=base64.b64encode(chunk).decode(), sample_rate=self._sample_rate_hz)
-        )
-        self._declared_on = connection
+        async with self._sender.moving():
+            done = await connection.request(message, ConnectionRefreshComplete)
+            self._resume_token = done.resume_token
+            self._sender.moved(connection, done.last_audio_sequence)
 
 
-def _sift(incoming: Incoming, answers: bool) -> list[Event]:
-    """Answers go to those who asked; the end of the session interests the iterator too."""
+def _sift(sender: AudioSender, incoming: Incoming, *, answers: bool) -> list[Event]:
+    """Answers go to those who asked; the end of the session interests the iterator too. What is said about a
+    chunk that goes again is no event.
+    """
+    if isinstance(incoming, Error) and sender.refused(incoming):
+        return []
     return [] if answers and not isinstance(incoming, SessionEnded) else [incoming]

@@ -141,6 +141,8 @@ class CannedServer:
     answer: Answer = usual_answer
     heard: list[AnyClientMessage] = field(default_factory=list)
     audio: list[bytes] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    """Of the chunks, as a gateway counts them."""
     tokens: list[str] = field(default_factory=list)
     connections: list[ServerConnection] = field(default_factory=list)
     refuse: list[int] = field(default_factory=list)
@@ -176,16 +178,22 @@ class CannedServer:
         await self._tell()
         async for frame in connection:
             if isinstance(frame, bytes):
-                self.audio.append(frame)
+                self._hear(frame, None)
             else:
                 message = codec.decode_client(frame)
                 self.heard.append(message)
                 answer = self.answer(message)
+                if isinstance(message, SendAudio) and answer is None:
+                    self._hear(codec.audio_bytes(message), message.sequence)
                 if answer is not None:
                     await connection.send(
                         codec.encode_server(replace(answer, request_id=message.request_id)).decode()
                     )
             await self._tell()
+
+    def _hear(self, pcm: bytes, number: int | None) -> None:
+        self.audio.append(pcm)
+        self.numbers.append(number or (self.numbers[-1] if self.numbers else 0) + 1)
 
     async def _tell(self) -> None:
         async with self.changed:

@@ -68,7 +68,7 @@ async def test_an_unusual_sample_rate_is_declared_once(canned: CannedServer, qui
             await speaker.flush()
     declared = [message for message in canned.heard if isinstance(message, SendAudio)]
     assert [message.sample_rate for message in declared] == [8_000]
-    assert sum(map(len, canned.audio)) == 2 * len(CHUNK)
+    assert sum(map(len, canned.audio)) == 3 * len(CHUNK)
 
 
 async def test_a_refusal_is_raised_with_its_code(canned: CannedServer, quick: ClientSettings) -> None:
@@ -141,8 +141,7 @@ async def test_a_lost_speaker_takes_the_session_over(
         await speaker.send_audio(CHUNK)
         await canned.until(lambda: bool(canned.audio))
     assert events == [Reconnecting(1011, "restart"), Reconnected()]
-    refreshed = canned.heard[-1]
-    assert isinstance(refreshed, RefreshConnection)
+    refreshed = next(message for message in canned.heard if isinstance(message, RefreshConnection))
     assert (refreshed.session_id, refreshed.resume_token, refreshed.token) == (CODE, "resume-1", "secret")
 
 
@@ -150,7 +149,7 @@ async def test_audio_waits_while_the_connection_is_away(
     canned: CannedServer, quick: ClientSettings, random: Random
 ) -> None:
     """What is said meanwhile arrives afterwards, in few frames; when it is too much the oldest goes."""
-    settings = replace(quick, audio_capacity=4)
+    settings = replace(quick, audio_waiting_s=0.4)
     async with await Speaker.connect(canned.url, settings=settings, random=random) as speaker:
         await speaker.create_session("en")
         canned.refuse = [503, 503]
@@ -208,8 +207,6 @@ async def test_a_refusal_to_resume_is_the_end(canned: CannedServer, quick: Clien
         assert caught.value.code is ErrorCode.SESSION_ENDED
         with pytest.raises(BabelcastError):
             await speaker.status()
-        await speaker.send_audio(CHUNK)
-        await speaker.flush()
         with pytest.raises(BabelcastError):
             await speaker.send_audio(CHUNK)
 
@@ -267,7 +264,7 @@ async def test_an_unanswered_heartbeat_means_a_lost_connection(
         return None if isinstance(message, Heartbeat) else usual_answer(message)
 
     canned.answer = deaf
-    settings = replace(quick, heartbeat_interval_s=0.05, request_timeout_s=0.2)
+    settings = replace(quick, heartbeat_interval_s=0.05, silence_timeout_s=0.2)
     async with await Speaker.connect(canned.url, settings=settings, random=random) as speaker:
         await speaker.create_session("en")
         events = aiter(speaker)
