@@ -1,5 +1,6 @@
 """How far the chunks of a talk have come, through all the connections that its speaker has had. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.ledger import UNKNOWN, Place
@@ -13,10 +14,16 @@ class Inbound:
     order: Reorder = field(default_factory=Reorder)
     last_s: float | None = None
     """When the last chunk came, s of the gateway's clock."""
+    hiding: bool = False
+    """Whether the last chunk was not to be heard."""
+    _hidden: Sequence[int] = ()
     _resume: Place | None = None
 
-    def resume(self, place: Place) -> None:
-        """Another owner has answered all up to a place."""
+    def resume(self, place: Place, *, hidden: Sequence[int] = ()) -> None:
+        """Another owner has answered all up to a place; the chunks between each two numbers of `hidden` were
+        not to be heard.
+        """
+        self._hidden = tuple(hidden)
         if place.sequence != UNKNOWN:
             self.order.reopen(after=place.sequence)
             self._resume = place
@@ -24,6 +31,15 @@ class Inbound:
     def reconnected(self) -> None:
         """The speaker is on another connection."""
         self.order.reopen(after=self.order.last)
+
+    def is_hidden(self, number: int | None) -> bool:
+        """Whether a chunk that is sent again came first when it was not to be heard."""
+        if number is None or not self._hidden:
+            return False
+        if number > max(self._hidden):
+            self._hidden = ()
+        ranges = zip(self._hidden[::2], self._hidden[1::2], strict=True)
+        return any(first <= number <= last for first, last in ranges)
 
     def begins_again(self, number: int | None) -> Place | None:
         """Asked of each chunk in turn: where what is sent again begins, if this is the first of it."""

@@ -101,10 +101,11 @@ class Intake:
             again = self._inbound.begins_again(chunk.number)
             if again is not None:
                 self._begin_again(again)
+            hidden = self._inbound.is_hidden(chunk.number)
+            self._note_hidden(chunk.number, hidden=hidden)
+            volume = 0.0 if hidden else self._volume
             try:
-                sound = self._ingest.accept(
-                    chunk.pcm, sample_rate_hz=chunk.sample_rate_hz, volume=self._volume
-                )
+                sound = self._ingest.accept(chunk.pcm, sample_rate_hz=chunk.sample_rate_hz, volume=volume)
             except BabelcastError as error:
                 refused = refused or error
             else:
@@ -118,6 +119,18 @@ class Intake:
                 self._feed(cut, source)
         if refused is not None:
             raise refused
+
+    def _note_hidden(self, number: int | None, *, hidden: bool) -> None:
+        """Let a next owner know what is not to be heard: later, the controls will say something else."""
+        room = self._room()
+        state = room.session.broadcast
+        hidden = hidden or state.is_paused or state.is_muted
+        if room.pipeline is not None:
+            if hidden and number is not None:
+                room.pipeline.hide(number)
+            elif self._inbound.hiding and not hidden:
+                room.pipeline.note_place()
+        self._inbound.hiding = hidden
 
     def _begin_again(self, place: Place) -> None:
         """What follows was sent before, to an owner that is gone; the beginning of it has its words."""

@@ -7,6 +7,7 @@ SAME_MS = 1e-6
 UNKNOWN = -1
 """Stands for the number of a chunk when nothing is known of chunks before."""
 MOST_ENTRIES = 10_000
+MOST_HIDDEN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Ledger:
     def __init__(self) -> None:
         self._entries: deque[_Entry] = deque(maxlen=MOST_ENTRIES)
         self._before = Place()
+        self._hidden: deque[list[int]] = deque(maxlen=MOST_HIDDEN)
 
     def begin(self, place: Place) -> None:
         """Nothing is here yet, and all up to a place was answered elsewhere."""
@@ -51,6 +53,17 @@ class Ledger:
         """A chunk's audio was put at the end of the session's, which is now at `end_ms`."""
         chunk_end_ms = end_ms + source.held_ms
         self._entries.append(_Entry(source.number, chunk_end_ms - source.duration_ms, chunk_end_ms))
+
+    def hide(self, number: int) -> None:
+        """A chunk was not to be heard."""
+        if self._hidden and self._hidden[-1][1] + 1 == number:
+            self._hidden[-1][1] = number
+        else:
+            self._hidden.append([number, number])
+
+    def hidden(self, *, after: int) -> list[int]:
+        """The chunks after one that were not to be heard: the first and the last of each row of them."""
+        return [number for first, last in self._hidden if last > after for number in (first, last)]
 
     def place(self, position_ms: float) -> Place:
         """Where the audio at a position came from; to the ms below, so that nothing is left out."""

@@ -8,6 +8,7 @@ what was answered is known by its segment number, so nothing comes twice.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 
@@ -72,6 +73,8 @@ class Pipeline:
         self._elsewhere = Elsewhere(window_s=resume_window_s)
         self._checkpoint_every_s = min(CHECKPOINT_EVERY_S, resume_window_s / 3)
         self._logged_s = float("-inf")
+        self._uncounted_s = 0.0
+        self._due = asyncio.Event()
         self._inherits = False
         self._placed: asyncio.Future[event.Checkpoint | None] = asyncio.get_running_loop().create_future()
         self._stations = stations
@@ -164,10 +167,26 @@ class Pipeline:
 
     def feed(self, pcm: bytes, source: Source | None = None) -> None:
         """Take 16 kHz audio from the speaker's chunk `source`; never waits."""
-        self.usage.transcribed(self._stations.transcription_engine, len(pcm) / BYTES_PER_S)
+        self._uncounted_s += len(pcm) / BYTES_PER_S
+        self._count()
         self._transcribing.feed(pcm, source)
         self._warnings.heard(self._clock_ms(), self._session.broadcast)
         self._warn()
+
+    def _count(self) -> None:
+        """Count what was fed, once it is known who transcribes it."""
+        engine = self._stations.transcription_engine
+        if engine and self._uncounted_s:
+            self.usage.transcribed(engine, self._uncounted_s)
+            self._uncounted_s = 0.0
+
+    def hide(self, number: int) -> None:
+        """A chunk came while the speaker was paused or muted: it is not heard, nor when it is sent again."""
+        self._transcribing.hide(number)
+
+    def note_place(self) -> None:
+        """Let a next owner know soon how far the talk is."""
+        self._due.set()
 
     def hold(self, held: bool) -> None:
         """Whether audio waits for what comes before it: until it is fed, silence is not taken for a pause."""
@@ -232,6 +251,7 @@ class Pipeline:
         finally:
             if not self._placed.done():
                 self._placed.set_result(None)
+            self._count()
             self.usage.listening(0)  # counted also when there is no speaker to be told at the end
 
     async def _inherit(self) -> None:
@@ -290,9 +310,12 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         while True:
             wait_s = self._logged_s + self._checkpoint_every_s - loop.time()
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
+            if wait_s > 0 and not self._due.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._due.wait()
                 continue
+            self._due.clear()
             self._logged_s = loop.time()
             await self._publisher.checkpoint(self._checkpoint())
 

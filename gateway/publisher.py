@@ -68,8 +68,9 @@ class Publisher:
         """
         if not transcript.is_final and not self._session.settings.partial_results:
             return
-        self._tell_speaker(messages.transcript(transcript, now_ms=self._clock_ms(), request_id=request_id))
+        # in this order: what the speaker has seen is in the log
         await self._publish(self.source, event.Broadcast(transcript=transcript))
+        self._tell_speaker(messages.transcript(transcript, now_ms=self._clock_ms(), request_id=request_id))
 
     async def checkpoint(self, checkpoint: event.Checkpoint) -> None:
         """Tell a next owner how far this one has come."""

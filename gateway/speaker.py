@@ -244,7 +244,8 @@ class Speaker:
             return None
         away_ms = self._desk.clock_ms() - checkpoint.arrived_ms
         self._intake.allow(away_ms / MS_PER_S + MARGIN_S)
-        room.inbound.resume(Place(checkpoint.audio_sequence, checkpoint.audio_offset_ms))
+        place = Place(checkpoint.audio_sequence, checkpoint.audio_offset_ms)
+        room.inbound.resume(place, hidden=checkpoint.hidden)
         return checkpoint.audio_sequence
 
     def _stay(self, pipeline: Pipeline, epoch: int) -> int:

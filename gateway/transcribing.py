@@ -186,6 +186,10 @@ class Transcribing:
         if not self._incoming.closed:
             self._lose(self._incoming.put(Arrived(pcm, self._clock_ms(), source)), why="backlog")
 
+    def hide(self, number: int) -> None:
+        """A chunk of the speaker was not to be heard."""
+        self._ledger.hide(number)
+
     def expect_again(self) -> None:
         """The speaker is back and may send much at once."""
         self._generous_until_ms = self._clock_ms() + RESEND_WITHIN_MS
@@ -209,6 +213,7 @@ class Transcribing:
             audio_offset_ms=place.offset_ms,
             position_ms=int(position_ms),
             arrived_ms=self.timeline.arrival_ms(position_ms) or self._clock_ms(),
+            hidden=self._ledger.hidden(after=place.sequence),
         )
 
     def close(self) -> None:

@@ -242,6 +242,7 @@ class Checkpoint(_message.Message):
     ARRIVED_MS_FIELD_NUMBER: _builtins.int
     USED_FIELD_NUMBER: _builtins.int
     LISTENED_MS_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
     next_segment: _builtins.int
     """The next segment's number."""
     audio_sequence: _builtins.int
@@ -258,6 +259,12 @@ class Checkpoint(_message.Message):
     def used(self) -> _containers.RepeatedCompositeFieldContainer[Global___Used]:
         """What the talk has used of the engines until now."""
 
+    @_builtins.property
+    def hidden(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Chunks that the speaker had paused or muted, in pairs of the first and the last: they are not to be heard
+        when they are sent again.
+        """
+
     def __init__(
         self,
         *,
@@ -268,10 +275,11 @@ class Checkpoint(_message.Message):
         arrived_ms: _builtins.int = ...,
         used: _abc.Iterable[Global___Used] | None = ...,
         listened_ms: _builtins.int = ...,
+        hidden: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_ms", b"arrived_ms", "audio_offset_ms", b"audio_offset_ms", "audio_sequence", b"audio_sequence", "listened_ms", b"listened_ms", "next_segment", b"next_segment", "position_ms", b"position_ms", "used", b"used"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_ms", b"arrived_ms", "audio_offset_ms", b"audio_offset_ms", "audio_sequence", b"audio_sequence", "hidden", b"hidden", "listened_ms", b"listened_ms", "next_segment", b"next_segment", "position_ms", b"position_ms", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
