@@ -7,6 +7,8 @@ from babelcast import scripted
 
 SETTINGS = ("TRANSCRIPTION_ENGINE", "TRANSLATION_ENGINE", "VOICE_ENGINE")
 """The environment variables that choose engines."""
+_ROOM = {"TRANSLATION_MAX_STREAMS": "1000"}
+"""What a load test needs, and real engines would not stand."""
 
 
 class Engines(StrEnum):
@@ -20,7 +22,7 @@ def chosen(engines: Engines, environ: Mapping[str, str]) -> Mapping[str, str]:
     """The environment with these engines."""
     if engines is Engines.CONFIGURED:
         return environ
-    return {**environ, **dict.fromkeys(SETTINGS, scripted.NAME)}
+    return {**_ROOM, **environ, **dict.fromkeys(SETTINGS, scripted.NAME)}
 
 
 def scripted_in(environ: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,10 @@ def test_scripted_engines_take_the_place_of_all() -> None:
     environ = {"VOICE_ENGINE": "polly", "PORT": "1"}
     assert chosen(Engines.CONFIGURED, environ) is environ
     found = chosen(Engines.SCRIPTED, environ)
-    assert found == {"PORT": "1", **dict.fromkeys(SETTINGS, "scripted")}
+    assert found["PORT"] == "1"
+    assert {found[name] for name in SETTINGS} == {"scripted"}
+    assert int(found["TRANSLATION_MAX_STREAMS"]) >= 1000
+    assert chosen(Engines.SCRIPTED, {"TRANSLATION_MAX_STREAMS": "2"})["TRANSLATION_MAX_STREAMS"] == "2"
     assert scripted_in(found) == list(SETTINGS)
     assert scripted_in({"VOICE_ENGINE": "scripted"}) == ["VOICE_ENGINE"]
     assert scripted_in(environ) == []
