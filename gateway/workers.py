@@ -78,6 +78,7 @@ class Workers:
             await workers._start()
         except BaseException:
             await workers._kill()
+            workers._address.close()
             raise
         log.info("gateway processes serve", extra={"port": workers.port, "workers": len(workers._places)})
         return workers
@@ -111,14 +112,13 @@ class Workers:
         self._keepers = [
             asyncio.create_task(self._keep(place), name=f"worker-{place.number}") for place in self._places
         ]
-        ready = asyncio.gather(*(place.ready for place in self._places))
-        try:
-            await asyncio.wait({ready}, timeout=START_S)
-            if not ready.done():
-                raise ServiceUnavailable("The gateway processes do not start.")
-            ready.result()
-        finally:
-            ready.cancel()
+        places = [place.ready for place in self._places]
+        await asyncio.wait(places, timeout=START_S, return_when=asyncio.FIRST_EXCEPTION)
+        for ready in places:
+            if ready.done():
+                ready.result()
+        if not all(ready.done() for ready in places):
+            raise ServiceUnavailable("The gateway processes do not start.")
 
     async def _keep(self, place: _Place) -> None:
         """Have a process in a place until told to stop."""
@@ -131,6 +131,7 @@ class Workers:
                 return
             if not place.ready.done():
                 place.ready.set_exception(ServiceUnavailable("A gateway process does not start."))
+                place.ready.exception()  # of two that fail only one is raised
                 return
             steady = code == 0 or time.monotonic() - began_s > STEADY_S
             failures = 0 if steady else min(failures + 1, _LONGEST_RUN)
@@ -193,14 +194,15 @@ def _reserve(host: str, port: int) -> socket.socket:
     Raises: ServiceUnavailable when another program has it: one that shares it too would get half of ours.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held = socket.socket(family, socket.SOCK_STREAM)
     try:
         socket.create_server((host, port), family=family).close()
-        held = socket.socket(family, socket.SOCK_STREAM)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as create_server does
         held.bind((host, port))
     except OSError as error:
+        held.close()
         raise ServiceUnavailable(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
     return held
