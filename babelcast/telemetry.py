@@ -48,6 +48,11 @@ CORRECTIONS = _meter.create_counter(
     unit="{segment}",
     description="Final texts that changed more than a fifth of the words last shown.",
 )
+SLOWED = _meter.create_counter(
+    "babelcast.transcription.slowed",
+    unit="{decode}",
+    description="Decodes after which the next partial result comes later than usual for want of time.",
+)
 STREAMS_OPEN = _meter.create_gauge(
     "babelcast.transcription.streams_open", unit="{stream}", description="Transcription streams open now."
 )

@@ -2,6 +2,10 @@
 
 One `LiveRecognition` is one stream: `feed` hears frame by frame, a task of its own decodes what the segmenter
 asks for. At most one decode of a stream runs at a time, so results come in order by themselves.
+
+What is decoded depends on the audio alone, not on when it comes or how long decodes take: no frame is heard
+between the one that made a decode due and its outcome. Only real load changes that: a stream that waits for
+a worker which others use hears on, and one whose decodes are slow has partial results more seldom (`Pace`).
 """
 
 import asyncio
@@ -10,7 +14,9 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from enum import Enum, auto
 
+from babelcast import telemetry
 from babelcast.channel import Channel
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import FRAME_SAMPLES, SampleBuffer, Samples
@@ -24,6 +30,7 @@ from transcription_svc.engines.base import (
     StreamOptions,
 )
 from transcription_svc.open_segment import Task, TaskKind
+from transcription_svc.pacing import Pace
 from transcription_svc.segment_policy import SegmentPolicy
 from transcription_svc.segmenter import Segmenter
 from transcription_svc.slots import FairSlots, Urgency
@@ -32,24 +39,19 @@ log = logging.getLogger(__name__)
 
 _RESULTS = 64
 """Results that wait for the receiver. Finals wait for room; partials are left out when it is half full."""
-_AHEAD = 0.6
-"""Audio that may be taken in while a decode is waited for, as a share of the time between partial results:
-with more, a stream that catches up would leave some out, and results would depend on chance.
-"""
-_LOAD_FACTOR = 2.5
-"""Pause between partial results, in multiples of the time one takes with waiting: leaves room for finals."""
-_SLOWEST_PARTIAL_MS = 3000.0
-_AT_EASE = 0.7
-"""A decode that takes less than this share of the usual time between partial results leaves that as it is:
-they come at the same places of the audio then, and what they agree on does not depend on chance.
-"""
+_AHEAD_MS = 300.0
+"""Audio that is heard while a worker is waited for: then the newest text is wanted, and a pause is urgent."""
 
 
-def partial_interval_ms(wanted_ms: float, *, took_ms: float) -> float:
-    """Time between partial results when the last decode took so long, its wait for a free worker included."""
-    if took_ms <= _AT_EASE * wanted_ms:
-        return wanted_ms
-    return min(max(wanted_ms, took_ms * _LOAD_FACTOR), _SLOWEST_PARTIAL_MS)
+class _Phase(Enum):
+    """What the decoding of a stream is doing."""
+
+    IDLE = auto()
+    DUE = auto()
+    """There is something to decode."""
+    WAITING = auto()
+    """Other streams use all workers."""
+    DECODING = auto()
 
 
 class LiveTranscriber:
@@ -118,19 +120,23 @@ class LiveRecognition:
         self._segmenter = Segmenter(options, policy)
         self._buffer = SampleBuffer()
         self._out: Channel[SegmentResult] = Channel(_RESULTS)
+        self._pace = Pace(policy.partial_ms)
         self._heard = asyncio.Event()
-        self._decoded = asyncio.Event()
+        self._changed = asyncio.Event()
         self._finished = False
-        self._decoding_since: int | None = None
+        self._phase = _Phase.IDLE
+        self._asked_at = 0
         self._task = asyncio.create_task(self._decode_all(), name="decode")
 
     async def feed(self, samples: Samples, speech: Samples) -> None:
-        """Hear whole frames; waits while the newest text is needed to go on, or is more than 1 s behind.
+        """Hear whole frames; waits for the outcome of the decode that a frame makes due before the next one.
 
         Raises: what the decoder raised.
         """
         for number, probability in enumerate(speech):
             await self._room()
+            if self._task.done():
+                await self._task
             self._buffer.append(samples[number * FRAME_SAMPLES : (number + 1) * FRAME_SAMPLES])
             await self._send(self._segmenter.hear(float(probability)))
             self._buffer.forget_before(self._segmenter.keep_from)
@@ -138,12 +144,14 @@ class LiveRecognition:
             if task is not None:
                 if task.kind is TaskKind.CLOSING:
                     self._slots.promote(self, Urgency.FINAL)
-                self._heard.set()
-                if self._decoding_since is None:
-                    await asyncio.sleep(0)  # let decoding begin, so that it counts as under way
+                if self._phase is _Phase.IDLE:
+                    self._phase = _Phase.DUE
+                    self._heard.set()
 
     async def finish(self) -> None:
         """No more audio comes; `results` ends when all is answered."""
+        while not self._task.done() and self._phase is not _Phase.IDLE:
+            await self._change()
         self._finished = True
         await self._send(self._segmenter.end())
         self._heard.set()
@@ -165,16 +173,23 @@ class LiveRecognition:
         self._slots.forget(self)
 
     async def _room(self) -> None:
-        while not self._task.done() and (self._segmenter.waiting or self._ahead()):
-            self._decoded.clear()
-            await self._decoded.wait()
-        if self._task.done():
-            await self._task
+        """Wait until the next frame may be heard, or nothing will be decoded any more."""
+        while not self._task.done() and (
+            self._phase in (_Phase.DUE, _Phase.DECODING)
+            or (self._phase is _Phase.WAITING and (self._segmenter.waiting or self._ahead()))
+        ):
+            await self._change()
 
     def _ahead(self) -> bool:
-        since = self._decoding_since
-        ahead_ms = _AHEAD * self._segmenter.partial_ms
-        return since is not None and self._segmenter.position - since > ahead_ms * SAMPLE_RATE_HZ / 1000
+        return self._segmenter.position - self._asked_at > _AHEAD_MS * SAMPLE_RATE_HZ / 1000
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _enter(self, phase: _Phase) -> None:
+        self._phase = phase
+        self._changed.set()
 
     async def _decode_all(self) -> None:
         try:
@@ -189,15 +204,17 @@ class LiveRecognition:
                     await self._heard.wait()
         finally:
             self._out.close()
-            self._decoded.set()
+            self._changed.set()
 
     async def _decode_one(self, asked: Task) -> None:
         urgency = Urgency.FINAL if asked.kind is TaskKind.CLOSING else Urgency.PARTIAL
-        self._decoding_since = self._segmenter.position
+        self._asked_at = self._segmenter.position
+        self._enter(_Phase.WAITING)
         began = self._clock()
         try:
             async with self._slots.slot(self, urgency):
-                # while waiting, more was heard: the newest audio is decoded, and only once
+                self._enter(_Phase.DECODING)
+                # while waiting, more may have been heard: the newest audio is decoded, and only once
                 task = self._segmenter.next_task() or asked
                 samples = self._buffer.cut(task.start, task.end)
                 started = self._clock()
@@ -205,12 +222,17 @@ class LiveRecognition:
                     self._threads, self._decoder.decode, samples, self._order(task)
                 )
             self._tell_meter(task, self._clock() - started)
-            took_ms = (self._clock() - began) * 1000
-            self._segmenter.partial_ms = partial_interval_ms(self._policy.partial_ms, took_ms=took_ms)
+            self._slow_down((self._clock() - began) * 1000)
             await self._send(self._segmenter.take(task, hypothesis, samples))
         finally:
-            self._decoding_since = None
-            self._decoded.set()
+            self._enter(_Phase.IDLE)
+
+    def _slow_down(self, took_ms: float) -> None:
+        """Have partial results as often as there is time for."""
+        self._pace.took(took_ms, position_ms=self._segmenter.position / (SAMPLE_RATE_HZ / 1000))
+        self._segmenter.partial_ms = self._pace.interval_ms
+        if self._pace.slowed:
+            telemetry.SLOWED.add(1)
 
     def _tell_meter(self, task: Task, took_s: float) -> None:
         if self._meter is not None:
