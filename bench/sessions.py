@@ -1,8 +1,10 @@
-"""How long creating and joining sessions takes, over gRPC into SQLite.
+"""How long creating, joining, reading and controlling sessions takes, over gRPC into SQLite.
 
-    python -m bench.sessions [--callers N] [--seconds S] [--rates R,R,…]
+    python -m bench.sessions [--callers N] [--seconds S] [--rates R,R,…] [--audience N]
 
 The session service runs in a process of its own, with its default limits but for the seats of a session.
+`status` reads a session with a large audience, and `control` changes its volume. The environment is passed
+on, so that with SESSION_STORE=dynamodb the record is in tables.
 The calls come from this process, with one watch open as every gateway has it. Both share the machine, so the
 client's own time is in the figures; the last columns say what a call cost each of them in CPU. `health` is a
 call that does nothing: what gRPC alone costs here. It is measured under each load just before the call that
@@ -41,6 +43,7 @@ DEADLINE_S = 10.0
 TALKS = 200
 WARM_UP_S = 1.0
 BURST_EVERY_S = 0.25
+FEW_CALLERS = 16
 LANGUAGES = ("es", "fr", "pt", "it", "ca", "gl")
 
 
@@ -81,6 +84,7 @@ class Calls:
         self._health = health_pb2_grpc.HealthStub(channel)
         self._numbers = itertools.count()
         self._codes: list[str] = []
+        self._large = self._speaker = ""
         self._settings = pb.SessionSettings(
             source_language="en", partial_results=True, min_stability=0.85, max_buffer_timeout_s=5
         )
@@ -118,8 +122,32 @@ class Calls:
         )
         await self._stub.JoinSession(request, timeout=DEADLINE_S)
 
-    async def _create(self) -> pb.CreateSessionResponse:
-        connection_id = secrets.token_urlsafe(12)
+    async def fill(self, audience: int) -> None:
+        """Make the session that is read, and give it so many listeners."""
+        speaker = secrets.token_urlsafe(12)
+        self._large = (await self._create(speaker)).session.session_id
+        self._speaker = speaker
+        for number in range(audience):
+            request = pb.JoinSessionRequest(
+                session_id=self._large,
+                connection_id=secrets.token_urlsafe(12),
+                target_language=LANGUAGES[number % len(LANGUAGES)],
+            )
+            await self._stub.JoinSession(request, timeout=DEADLINE_S)
+
+    async def status(self) -> None:
+        """Somebody reads the session with the large audience."""
+        await self._stub.GetSession(pb.GetSessionRequest(session_id=self._large), timeout=DEADLINE_S)
+
+    async def control(self) -> None:
+        """Its speaker sets another volume."""
+        request = pb.UpdateBroadcastRequest(
+            session_id=self._large, connection_id=self._speaker, volume=next(self._numbers) % 101 / 100
+        )
+        await self._stub.UpdateBroadcast(request, timeout=DEADLINE_S)
+
+    async def _create(self, connection_id: str = "") -> pb.CreateSessionResponse:
+        connection_id = connection_id or secrets.token_urlsafe(12)
         request = pb.CreateSessionRequest(
             request_id=f"{connection_id}:1",
             speaker_id=f"speaker-{next(self._numbers)}",
@@ -160,8 +188,8 @@ async def own_service(data_dir: Path) -> AsyncIterator[Service]:
         await process.wait()
 
 
-async def bench(shapes: Sequence[Shape], *, callers: int, seconds: float) -> bool:
-    """Run and print; whether p99 is within the limit for both calls in the closed loop."""
+async def bench(shapes: Sequence[Shape], *, callers: int, seconds: float, audience: int) -> bool:
+    """Run and print; whether p99 is within the limit for creating and joining in the closed loop."""
     print(f"{loops.machine()}; {callers} callers, {seconds:g} s each")
     print(
         "call    load            calls/s     p50     p95     p99     max (ms)   CPU ms a call: server, client"
@@ -181,6 +209,15 @@ async def bench(shapes: Sequence[Shape], *, callers: int, seconds: float) -> boo
                     times = outcome.percentile(0.99) / yardstick.percentile(0.99)
                     print(f"{name:7} {'':14} p99 is {times:.1f} times that of a call that does nothing")
                     good &= shape.kind is not Kind.CLOSED or outcome.percentile(0.99) <= P99_LIMIT_MS
+            await calls.fill(audience)
+            few = Measured(service, callers=FEW_CALLERS, seconds=seconds)
+            print(f"with {audience} listeners, {FEW_CALLERS} callers:")
+            for name, call in (
+                ("health", calls.health),
+                ("status", calls.status),
+                ("control", calls.control),
+            ):
+                await few.show(name, Shape(Kind.CLOSED), call)
             watching.cancel()
             await asyncio.wait([watching])
     print(f"p99 with {callers} callers at once is {'within' if good else 'ABOVE'} {P99_LIMIT_MS:g} ms")
@@ -233,10 +270,13 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=64, help="calls under way at once")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each load lasts")
     parser.add_argument("--rates", default="200,500,1000", help="calls a second of the open loops")
+    parser.add_argument("--audience", type=int, default=1000, help="listeners of the session that is read")
     options = parser.parse_args()
     shapes = [Shape(Kind.CLOSED), Shape(Kind.BURSTS)]
     shapes += [Shape(Kind.OPEN, float(rate)) for rate in options.rates.split(",") if rate]
-    good = asyncio.run(bench(shapes, callers=options.callers, seconds=options.seconds))
+    good = asyncio.run(
+        bench(shapes, callers=options.callers, seconds=options.seconds, audience=options.audience)
+    )
     sys.exit(0 if good else 1)
 
 

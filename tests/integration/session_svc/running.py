@@ -1,18 +1,22 @@
 """A session service on any free port, and a client of it."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grpc
+from rich.console import Console
 
 from babelcast.bus.config import BusConfig
 from babelcast.rpc.client import open_channel
 from babelcast.session.v1 import session_pb2 as pb
 from babelcast.session.v1 import session_pb2_grpc
-from session_svc.config import SessionConfig
+from cli import tables
+from session_svc.config import SessionConfig, StoreKind
 from session_svc.server import SessionServer
+from session_svc.store.dynamodb.tables import TableNames
 
 TIMEOUT_S = 10.0
 
@@ -71,6 +75,26 @@ class Running:
 def config(data_dir: Path) -> SessionConfig:
     """The defaults, on any free port, stopping at once."""
     return SessionConfig(session_bind="127.0.0.1:0", data_dir=str(data_dir), drain_seconds=1)
+
+
+async def on_tables(data_dir: Path, names: TableNames) -> SessionConfig:
+    """The defaults, on tables that are made for it."""
+    settings = replace(
+        config(data_dir),
+        session_store=StoreKind.DYNAMODB,
+        aws_region="eu-west-1",
+        sessions_table_name=names.sessions,
+        connections_table_name=names.connections,
+        rate_limits_table_name=names.rate_limits,
+    )
+    environ = {
+        **os.environ,
+        "SESSIONS_TABLE_NAME": names.sessions,
+        "CONNECTIONS_TABLE_NAME": names.connections,
+        "RATE_LIMITS_TABLE_NAME": names.rate_limits,
+    }
+    assert await tables.create(environ, [], Console(quiet=True)) == 0
+    return settings
 
 
 @asynccontextmanager

@@ -1,37 +1,21 @@
 """The service on DynamoDB: two replicas of it, as one."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
-from rich.console import Console
 
-from cli import tables
-from session_svc.config import StoreKind
 from session_svc.store.dynamodb.tables import TableNames
-from tests.integration.session_svc.running import config, running
+from tests.integration.session_svc.running import on_tables, running
 
 
 async def test_replicas_share_the_record(dynamodb: TableNames, tmp_path: Path) -> None:
     """What one replica makes, the other knows, limits included; the start of one loses no connection."""
-    names = {
-        "sessions_table_name": dynamodb.sessions,
-        "connections_table_name": dynamodb.connections,
-        "rate_limits_table_name": dynamodb.rate_limits,
-    }
-    environ = {**os.environ, **{name.upper(): value for name, value in names.items()}}
-    assert await tables.create(environ, [], Console(quiet=True)) == 0
     settings = replace(
-        config(tmp_path),
-        session_store=StoreKind.DYNAMODB,
-        aws_region="eu-west-1",
+        await on_tables(tmp_path, dynamodb),
         rate_limit_address_key="one for all",
         rate_limit_listener_joins_per_min=2,
-        sessions_table_name=dynamodb.sessions,
-        connections_table_name=dynamodb.connections,
-        rate_limits_table_name=dynamodb.rate_limits,
     )
     async with running(settings) as one:
         code = (await one.created()).session.session_id

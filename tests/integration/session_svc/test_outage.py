@@ -1,7 +1,6 @@
 """The tables are out of reach for longer than a lease lasts."""
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -9,13 +8,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from rich.console import Console
 
 from babelcast.session.v1 import session_pb2 as pb
-from cli import tables
-from session_svc.config import StoreKind
 from session_svc.store.dynamodb.tables import TableNames
-from tests.integration.session_svc.running import TIMEOUT_S, Running, config, running
+from tests.integration.session_svc.running import TIMEOUT_S, Running, on_tables, running
 from tests.wire_cut import CuttableWire
 
 LEASE_S = 3.0
@@ -75,22 +71,10 @@ async def test_nobody_is_taken_for_gone_because_of_an_outage(
 
     In the first outage nobody answers, in the second connections are refused.
     """
-    names = {
-        "sessions_table_name": dynamodb.sessions,
-        "connections_table_name": dynamodb.connections,
-        "rate_limits_table_name": dynamodb.rate_limits,
-    }
-    environ = {**os.environ, **{name.upper(): value for name, value in names.items()}}
-    assert await tables.create(environ, [], Console(quiet=True)) == 0
+    on_the_wire = await on_tables(tmp_path, dynamodb)
     async with CuttableWire.to(int(dynamodb_url.rpartition(":")[2])) as wire:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{wire.port}")
-        settings = replace(
-            config(tmp_path),
-            session_store=StoreKind.DYNAMODB,
-            aws_region="eu-west-1",
-            gateway_lease_seconds=LEASE_S,
-            **names,
-        )
+        settings = replace(on_the_wire, gateway_lease_seconds=LEASE_S)
         async with running(settings) as service, service.watching() as changes:
             gateway = Gateway(service)
             created = await service.stub.CreateSession(

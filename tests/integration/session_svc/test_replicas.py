@@ -1,7 +1,6 @@
 """Several replicas of the session service, which tell each other their changes over a real NATS."""
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -11,14 +10,12 @@ from pathlib import Path
 import grpc
 import nats
 import pytest
-from rich.console import Console
 
 from babelcast.errors import InvalidConfiguration
 from babelcast.session.v1 import session_pb2 as pb
-from cli import tables
 from session_svc import sharing
-from session_svc.config import SessionConfig, StoreKind
-from tests.integration.session_svc.running import TIMEOUT_S, Running, config, running
+from session_svc.config import SessionConfig
+from tests.integration.session_svc.running import TIMEOUT_S, Running, config, on_tables, running
 from tests.nats_server import NatsServer
 
 Changes = AsyncIterator[pb.WatchSessionsResponse]
@@ -31,15 +28,7 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> SessionCon
     """Where replicas keep their record: one file, or tables."""
     if request.param == "sqlite":
         return config(tmp_path)
-    names = request.getfixturevalue("dynamodb")
-    made = {
-        "sessions_table_name": names.sessions,
-        "connections_table_name": names.connections,
-        "rate_limits_table_name": names.rate_limits,
-    }
-    environ = {**os.environ, **{name.upper(): value for name, value in made.items()}}
-    assert await tables.create(environ, [], Console(quiet=True)) == 0
-    return replace(config(tmp_path), session_store=StoreKind.DYNAMODB, aws_region="eu-west-1", **made)
+    return await on_tables(tmp_path, request.getfixturevalue("dynamodb"))
 
 
 @pytest.fixture(autouse=True)
@@ -187,20 +176,23 @@ async def test_a_replica_that_was_cut_off_says_so(tmp_path: Path, nats_server: N
 async def test_starting_while_nats_is_away(
     tmp_path: Path, mortal_nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The record is served; changes are shared from the moment that NATS is there."""
+    """The record is served; changes are shared from the moment that NATS is there, few of those before it."""
     monkeypatch.setattr(sharing, "OPEN_S", 0.2)
+    monkeypatch.setattr(sharing, "CAPACITY", 2)
     mortal_nats.kill()
     async with AsyncExitStack() as stack:
         settings = config(tmp_path)
         pair = [await stack.enter_async_context(running(settings, bus_url=mortal_nats.url)) for _ in "ab"]
         code = (await pair[0].created()).session.session_id
         async with pair[0].watching() as here, pair[1].watching() as there:
+            for number in range(5):
+                await pair[0].joined(code, f"l{number}", "fr")
             mortal_nats.start()
             await ended(here)
             await ended(there)
         async with asyncio.TaskGroup() as group:
             for replica in pair:
-                group.create_task(sees(replica, code, {"es": 1}))
+                group.create_task(sees(replica, code, {"fr": 5, "es": 1}))
             await pair[0].joined(code)
 
 
