@@ -10,20 +10,23 @@ import pytest
 import soxr
 
 from babelcast import wav
+from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.rpc.client import open_channel
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 from bench.degrade import babble, pcm16, white, with_noise
 from bench.quality.alignment import errors
 from bench.quality.repetition import invented_loops
+from bench.quality.virtual_time import VirtualTimeLoop
 from bench.wer import normalise, word_error_rate
-from transcription_svc.audio import Samples
+from transcription_svc.audio import FRAME_SAMPLES, Samples
 from transcription_svc.config import TranscriptionConfig
-from transcription_svc.engines.base import DecodeTask, Effort
+from transcription_svc.engines.base import DecodeTask, Effort, SegmentResult, StreamOptions
 from transcription_svc.engines.model import find_model
 from transcription_svc.engines.whisper import WhisperDecoder
-from transcription_svc.recognition import LiveTranscriber
+from transcription_svc.recognition import LiveRecognition, LiveTranscriber
 from transcription_svc.service import create_service
+from transcription_svc.vad import SileroDetector
 from transcription_svc.words import join
 
 pytestmark = pytest.mark.engines
@@ -84,6 +87,40 @@ async def test_a_talk_is_recognised(whisper: Client, jfk_wav: Path, rate: int) -
         assert result.text.startswith(stable.get(result.segment, ""))
         stable[result.segment] = result.stable_text
     assert not all(result.is_final for result in results)
+
+
+def test_the_same_audio_gives_the_same_results_however_it_arrives(
+    decoder: WhisperDecoder, jfk_wav: Path
+) -> None:
+    """All at once or at the pace of speech: each partial result, each promise and each cut is the same."""
+    voice = _samples(jfk_wav)
+    voice = np.pad(voice, (0, -len(voice) % FRAME_SAMPLES + 40 * FRAME_SAMPLES))
+
+    async def heard(frames: int, pause_s: float) -> list[SegmentResult]:
+        transcriber = LiveTranscriber(decoder, workers=1, clock=lambda: 0.0)
+        recognition = transcriber.open(StreamOptions(language="en"))
+        track = SileroDetector().track()
+        reading = asyncio.create_task(_all(recognition))
+        for start in range(0, len(voice), frames * FRAME_SAMPLES):
+            piece = voice[start : start + frames * FRAME_SAMPLES]
+            await recognition.feed(piece, track.probabilities(piece))
+            await asyncio.sleep(pause_s)
+        await recognition.finish()
+        results = await reading
+        await recognition.aclose()
+        await transcriber.aclose()
+        return results
+
+    with asyncio.Runner() as runner:
+        at_once = runner.run(heard(10_000, 0.0))
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        at_pace = runner.run(heard(3, 3 * FRAME_SAMPLES / SAMPLE_RATE_HZ))
+    assert at_once == at_pace
+    assert len(at_once) > 10
+
+
+async def _all(recognition: LiveRecognition) -> list[SegmentResult]:
+    return [result async for result in recognition.results()]
 
 
 async def test_streams_do_not_disturb_each_other(whisper: Client, jfk_wav: Path) -> None:
