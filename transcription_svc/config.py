@@ -79,7 +79,11 @@ class TranscriptionConfig:
 
     @property
     def listening(self) -> ListeningPolicy:
-        """What is measured of the sound, and by which thresholds."""
+        """What is measured of the sound, and by which thresholds. Of scripted speech nothing but level and
+        rate: tones are an echo of themselves, and many streams are to be cheap.
+        """
+        if self.transcription_engine == "scripted":
+            return ListeningPolicy(quality=None, emotion=False, baseline_ttl_s=self.emotion_cache_ttl_seconds)
         return ListeningPolicy(
             quality=QualityPolicy(
                 snr_db=self.audio_quality_snr_db,

@@ -27,7 +27,8 @@ Measured = tuple[Finding | None, dict[int, float]]
 class ListeningPolicy:
     """What to measure, and by which thresholds."""
 
-    quality: QualityPolicy = field(default_factory=QualityPolicy)
+    quality: QualityPolicy | None = field(default_factory=QualityPolicy)
+    """None: nothing is measured of it, and nobody is warned."""
     emotion: bool = True
     """Without it no pitch is measured, and segments have a level, a rate and an energy alone."""
     baseline_ttl_s: float = 60.0
@@ -41,7 +42,7 @@ class Listening:
         """`report` hears what changes in the quality."""
         self._report = report
         self._emotion = policy.emotion
-        self._monitor = QualityMonitor(policy.quality)
+        self._monitor = QualityMonitor(policy.quality) if policy.quality is not None else None
         self._track = FrameTrack()
         self._baseline = Baseline(ttl_s=policy.baseline_ttl_s)
         self._position = 0
@@ -53,11 +54,13 @@ class Listening:
         """Take whole frames with their speech probabilities; waits for nothing but `report`."""
         self._position += len(samples)
         self._track.hear(samples, speech)
-        for change in self._monitor.hear(samples, speech):
-            await self._report(change)
+        if self._monitor is not None:
+            for change in self._monitor.hear(samples, speech):
+                await self._report(change)
         if self._position - self._looked >= SAMPLE_RATE_HZ and not self._looking():
             self._looked = self._position
-            self._begin(self._monitor.look())
+            if self._monitor is not None or self._emotion:
+                self._begin(self._monitor.look() if self._monitor is not None else None)
 
     async def dynamics(self, start: int, end: int, text: str) -> Dynamics:
         """How the segment between two positions was said; neutral when that is not known in time."""
@@ -109,7 +112,7 @@ class Listening:
     async def _measure(self, look: Look | None, speech: Unmeasured | None) -> None:
         finding, found = await asyncio.to_thread(_measured, look, speech)
         self._track.take(found)
-        if finding is not None:
+        if finding is not None and self._monitor is not None:
             for change in self._monitor.take(finding):
                 await self._report(change)
 

@@ -16,7 +16,7 @@ from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import Samples
 
 _WINDOW = 256
-_HOP = 128
+_HOP = _WINDOW // 2
 _SILENT = (8 / 32768) ** 2
 """Mean square below which a window is silent."""
 _PURE = 0.8
@@ -149,7 +149,8 @@ class Ear:
 
 def _tones(samples: Samples) -> Sequence[int]:
     """The word of each window, by its number; _NOTHING for silence, _UNCLEAR for any other sound."""
-    windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_HOP]
+    blocks = samples.reshape(-1, _HOP)
+    windows = np.concatenate((blocks[:-1], blocks[1:]), axis=1)
     energy = np.einsum("ij,ij->i", windows, windows)
     if float(energy.max()) < _SILENT * _WINDOW:
         return [_NOTHING] * len(windows)
