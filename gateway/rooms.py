@@ -80,10 +80,12 @@ class Room:
         if _is_replaced(failure):
             log.warning("another gateway owns the talk now")
             self.owned = False
+            why = "another gateway owns the session now"
         else:
             log.error("pipeline failed", exc_info=failure)
+            why = "internal error"
         if self.speaker is not None:
-            self.speaker.close_soon(1011, "internal error")
+            self.speaker.close_soon(1011, why)
 
 
 class Rooms:

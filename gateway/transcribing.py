@@ -136,6 +136,7 @@ class Transcribing:
         self.timeline = Timeline(replay_ms=self._bounds.unanswered_s * 1000)
         self._ledger = Ledger()
         self._placed_ms = 0.0
+        self._begun_ms = clock_ms()
         self._generous_until_ms = 0
         self.lost_ms = 0.0
         """Audio lost because transcription did not keep up, or was away for too long."""
@@ -170,6 +171,7 @@ class Transcribing:
             self._ledger.begin(Place(UNKNOWN))
             return
         self._placed_ms = self._answered_ms = checkpoint.position_ms
+        self._begun_ms = checkpoint.arrived_ms
         self.timeline.begin(checkpoint.position_ms)
         self._ledger.begin(Place(checkpoint.audio_sequence, checkpoint.audio_offset_ms))
 
@@ -212,7 +214,7 @@ class Transcribing:
             audio_sequence=place.sequence,
             audio_offset_ms=place.offset_ms,
             position_ms=int(position_ms),
-            arrived_ms=self.timeline.arrival_ms(position_ms) or self._clock_ms(),
+            arrived_ms=self.timeline.arrival_ms(position_ms) or self._begun_ms,
             hidden=self._ledger.hidden(after=place.sequence),
         )
 

@@ -117,7 +117,7 @@ async def test_controls_and_the_end_wait_for_nothing(stage: Stage) -> None:
 
 
 async def test_a_connection_that_is_gone_leaves_nothing_behind(stage: Stage) -> None:
-    """What its chunks waited for does not come any more. Numbers go on, and what comes twice is heard once."""
+    """What its chunks waited for comes no more. Numbers go on, and what comes twice is heard once."""
     talk = await stage.talk()
     await send(talk, 1, 3)
     client = await stage.client()
@@ -150,6 +150,36 @@ async def test_a_client_that_counts_anew_is_followed(stage: Stage) -> None:
     for number in range(2):
         await client.audio(chunk(10 + number), sequence=number)
     assert await talk.hearing.heard(5 * len(chunk(0))) == chunks(0, 1, 2, 10, 11)
+
+
+async def test_who_comes_back_may_send_what_was_lost_at_once(stage: Stage, lost: Counter) -> None:
+    """As much as is spoken while the connection was away, beyond what may always be sent at once; a
+    transcription that takes it slowly loses nothing of it.
+    """
+    soft = (1).to_bytes(2, "little") * 1600
+    talk = await stage.talk()
+    await talk.speaker.socket.send(soft)
+    await talk.speaker.fence()
+    talk.speaker.drop()
+    await eventually(lambda: stage.room(talk).speaker is None)
+    stage.clock.now_s += 20
+    talk.speaker = await stage.client()
+    await talk.speaker.ask(
+        "connectionRefreshComplete",
+        action="refreshConnection",
+        sessionId=talk.session_id,
+        resumeToken=talk.created["resumeToken"],
+    )
+    for _ in range(250):
+        await talk.speaker.socket.send(soft)
+    assert await talk.hearing.heard(251 * len(soft)) == 251 * soft
+    await talk.speaker.fence()
+    assert talk.speaker.all("error") == []
+    for _ in range(100):
+        await talk.speaker.socket.send(soft)
+    await talk.speaker.fence()
+    assert {m["code"] for m in talk.speaker.all("error")} == {"RATE_LIMIT_EXCEEDED"}
+    assert lost.total == 0
 
 
 async def test_a_bad_chunk_does_not_take_those_that_waited_with_it(stage: Stage) -> None:

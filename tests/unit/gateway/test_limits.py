@@ -69,3 +69,13 @@ def test_the_key_seen_least_recently_is_forgotten() -> None:
     assert buckets.take("c", 0) == 0
     assert buckets.take("a", 0) > 0
     assert buckets.take("b", 0) == 0
+
+
+def test_more_can_be_allowed_once() -> None:
+    """Beyond the burst, for as long as it takes to use it, and not again."""
+    bucket = TokenBucket.full(rate=10, burst=2, now_s=0)
+    bucket.allow(5)
+    assert [bucket.take(100) for _ in range(7)] == [0.0] * 7
+    assert bucket.take(100) > 0
+    assert [bucket.take(200) for _ in range(2)] == [0.0] * 2
+    assert bucket.take(200) > 0

@@ -5,6 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from babelcast.event.v1 import event_pb2 as event
 from babelcast.transcription.v1 import transcription_pb2 as stt
 from gateway.continuity import same_words
 from gateway.sentences import REMEMBER, OpenSegment, Sentence, Sentences, Shown, Waiting, elapsed_ms
@@ -240,3 +241,12 @@ def test_a_correction_during_the_answer_is_not_lost() -> None:
 def test_elapsed_time_fits_its_field(since_ms: int, now_ms: int) -> None:
     """However the wall clock jumps, a duration is not negative and fits 32 bits."""
     assert 0 <= elapsed_ms(since_ms, now_ms) < 2**31
+
+
+def test_an_open_segment_goes_on_where_another_owner_stopped() -> None:
+    """Revisions count on, and words that were shown stay."""
+    segment = OpenSegment()
+    segment.go_on(event.Transcript(segment=4, revision=7, text="Good morning to", stable_text="Good morning"))
+    shown = segment.show(stt.TranscriptResult(segment=4, text="good morning to all.", is_final=True))
+    assert shown is not None
+    assert (shown.revision, shown.text) == (8, "good morning to all.")

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from babelcast.event.v1 import event_pb2 as event
 from babelcast.prices import published
 from babelcast.translation.v1 import translation_pb2 as api
 from gateway.usage import SessionUsage
@@ -94,3 +95,24 @@ def test_listeners_time_never_goes_back(steps: list[tuple[int, int]]) -> None:
         hours = usage.told().listener_hours
         assert hours >= before
         before = hours
+
+
+def test_the_next_owner_goes_on_counting() -> None:
+    """What a checkpoint tells is added to what is counted after it; unknown services are left out."""
+    now = [0]
+    first = SessionUsage(prices=published(), listeners=2, clock_ms=lambda: now[0])
+    first.transcribed("whisper", 3)
+    now[0] = 3_600_000
+    checkpoint = event.Checkpoint()
+    first.note(checkpoint)
+    checkpoint.used.add(service="weather", amount=1)
+    now[0] += 3_600_000
+    second = SessionUsage(prices=published(), listeners=1, clock_ms=lambda: now[0])
+    second.go_on(checkpoint)
+    second.transcribed("whisper", 4)
+    now[0] += 3_600_000
+    told = second.told()
+    assert told.listener_hours == 3
+    assert [(use.component, use.engine, use.amount) for use in told.engines] == [
+        ("transcription", "whisper", 7)
+    ]
