@@ -56,6 +56,7 @@ class Lifetime:
         self._opened_s = now_s
         self._heard_s = now_s
         self._beats = False
+        self._calm_until_s = now_s  # nothing is due before; thousands are asked every second
         steps = [
             (limits.refresh_s, Step.REFRESH),
             (limits.warn_s, Step.WARN),
@@ -67,7 +68,9 @@ class Lifetime:
     def heard(self, now_s: float, *, heartbeat: bool = False) -> None:
         """The client said something."""
         self._heard_s = now_s
-        self._beats = self._beats or heartbeat
+        if heartbeat and not self._beats:
+            self._beats = True
+            self._calm_until_s = now_s
 
     def silent_s(self, now_s: float) -> float:
         """How long nothing was heard."""
@@ -79,9 +82,14 @@ class Lifetime:
 
     def due(self, now_s: float) -> Step | None:
         """What is to be done now, each step once; None when nothing is."""
+        if now_s < self._calm_until_s:
+            return None
         allowed_s = min(self._limits.heartbeat_s, self._limits.idle_s) if self._beats else self._limits.idle_s
         if self.silent_s(now_s) >= allowed_s:
             return Step.IDLE
         if self._ahead and now_s - self._opened_s >= self._ahead[-1][0]:
             return self._ahead.pop()[1]
+        silence_ends_s = self._heard_s + allowed_s
+        step_s = self._opened_s + self._ahead[-1][0] if self._ahead else silence_ends_s
+        self._calm_until_s = min(silence_ends_s, step_s)
         return None

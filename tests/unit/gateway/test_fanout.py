@@ -263,6 +263,73 @@ async def test_turns_are_given_to_others(monkeypatch: pytest.MonkeyPatch) -> Non
     await hub.aclose()
 
 
+async def test_who_leaves_in_the_middle_gets_no_more_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is being written is not for those who have left, nor for those who come back meanwhile."""
+    monkeypatch.setattr(fanout, "WRITES_PER_TURN", 2)
+    channel = bus()
+    hub = hub_on(channel)
+    seats = [seat() for _ in range(6)]
+    for listener, _ in seats:
+        await hub.attach(TOPIC, listener, greet=greet)
+    await channel.publish(TOPIC, voice(1))
+    await seats[0][1].until(1)
+    leaves, comes_back = seats[4], seats[5]
+    await hub.detach(TOPIC, leaves[0])
+    await hub.detach(TOPIC, comes_back[0])
+    await hub.attach(TOPIC, comes_back[0], greet=greet)
+    await seats[3][1].until(1)
+    await channel.publish(TOPIC, voice(2))
+    await comes_back[1].until(2)
+    assert (leaves[1].numbers, comes_back[1].numbers) == ([], [2])
+    assert hub._relays[TOPIC]._gone == set()
+    await hub.aclose()
+
+
+async def test_nothing_is_kept_of_those_who_leave() -> None:
+    """While nothing is said, a relay does not collect who comes and goes."""
+    hub = hub_on(bus())
+    stays, _ = seat()
+    await hub.attach(TOPIC, stays, greet=greet)
+    passing, _ = seat()
+    await hub.attach(TOPIC, passing, greet=greet)
+    await hub.detach(TOPIC, passing)
+    assert hub._relays[TOPIC]._gone == set()
+    await hub.aclose()
+
+
+async def test_who_stops_playing_gets_text_alone() -> None:
+    """From the next message on, and sound again from the next after that."""
+    channel = bus()
+    hub = hub_on(channel)
+    listener, frames = seat()
+    other, all_of_it = seat()
+    for one in (listener, other):
+        await hub.attach(TOPIC, one, greet=greet)
+    for number, playing in ((1, True), (2, False), (3, True)):
+        hub.set_playing(TOPIC, listener, playing=playing)
+        await channel.publish(TOPIC, caption(number))
+        await channel.publish(TOPIC, voice(number))
+        await all_of_it.until(number)
+    await frames.until(3)
+    assert frames.numbers == [1, 3]
+    assert [m["segmentId"] for m in frames.messages if m.get("type") == "caption"] == ["1", "2", "3"]
+    hub.set_playing(Topic("other-talk-123", "es"), other, playing=True)
+    await hub.aclose()
+
+
+async def test_a_checkpoint_is_for_no_listener() -> None:
+    """It is for the next owner alone."""
+    channel = bus()
+    hub = hub_on(channel)
+    listener, frames = seat()
+    await hub.attach(TOPIC, listener, greet=greet)
+    await channel.publish(TOPIC, event.Broadcast(language="es", checkpoint=event.Checkpoint(next_segment=1)))
+    await channel.publish(TOPIC, voice(1))
+    await frames.until(1)
+    assert [m["type"] for m in frames.messages] == ["sessionEnded", "translatedAudio"]
+    await hub.aclose()
+
+
 async def test_demand_is_what_the_seats_want() -> None:
     """Voice when anybody wants sound, Opus when anybody wants that, nothing without anybody."""
     hub = hub_on(bus())
