@@ -47,12 +47,12 @@ def test_a_server_that_drops_repetitions_hears_everything_once_and_in_order(step
                 assert outbox.add(pcm, seconds=0.1) == 0
             case "take" if (chunk := outbox.take()) is not None:
                 assert heard.setdefault(chunk.number, chunk.pcm) == chunk.pcm
-            case ("resume", back):
-                last = max(0, arrived - int(back))  # what came after was lost on its way
+            case ("resume", int(back)):
+                last = max(0, arrived - back)  # what came after was lost on its way
                 heard = {number: pcm for number, pcm in heard.items() if number <= last}
                 assert outbox.resume(last) == 0
-            case ("refuse", back) if heard:
-                number = max(1, max(heard) - int(back))
+            case ("refuse", int(back)) if heard:
+                number = max(1, max(heard) - back)
                 heard.pop(number, None)
                 outbox.put_back(number)
     for chunk in drained(outbox):
