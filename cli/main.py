@@ -3,6 +3,7 @@
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 from babelcast.auth.config import OPERATOR_GROUP
+from babelcast.client import address
 from cli import outcome, places
 from cli.engines import Engines, chosen
 
@@ -43,6 +45,22 @@ models_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(models_app, name="models")
+
+
+class VoiceChoice(StrEnum):
+    """What `audio` may be when joining."""
+
+    PCM = "pcm"
+    OPUS = "opus"
+    NONE = "none"
+
+
+class Delivery(StrEnum):
+    """What `delivery` may be when joining."""
+
+    JSON = "json"
+    BINARY = "binary"
+
 
 Url = Annotated[str, typer.Option(help="Address of the gateway.", envvar="BABELCAST_URL")]
 Token = Annotated[
@@ -279,10 +297,80 @@ def latency(
             token=good_token,
             speech=repeated(sounds, seconds=60 * minutes),
             source_language=source,
-            target_languages=[language.strip() for language in languages.split(",") if language.strip()],
+            target_languages=_codes(languages),
             sessions=sessions,
             console=Console(),
         )
+
+    outcome.run(work())
+
+
+@bench_app.command(epilog="Example: babelcast bench load --listeners 2000 --minutes 5 --report report.html")
+def load(
+    url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A running server; may be given again, then listeners are spread over all. By default one "
+            "is started, with scripted engines unless there is --speech."
+        ),
+    ] = None,
+    token: Token = "",
+    data_dir: DataDir = None,
+    speech: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Speech to use; may be given again. By default the tones of scripted engines.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    source: Language = "en",
+    languages: Annotated[str, typer.Option(help="Languages heard, with commas.")] = "es,pt,fr",
+    sessions: Annotated[int, typer.Option(help="Sessions at once.", min=1)] = 1,
+    listeners: Annotated[int, typer.Option(help="Listeners, all together.", min=1)] = 100,
+    minutes: Annotated[float, typer.Option(help="How long they talk.", min=0.01)] = 1.0,
+    audio: Annotated[VoiceChoice, typer.Option(help="How voices are encoded.")] = VoiceChoice.OPUS,
+    delivery: Annotated[Delivery, typer.Option(help="How voices come.")] = Delivery.BINARY,
+    ramp: Annotated[float, typer.Option(help="Time in which the listeners come in, s.", min=0)] = 10.0,
+    control: Annotated[
+        float, typer.Option(help="Pause and resume every so often, s; 0 for never.", min=0)
+    ] = 15.0,
+    processes: Annotated[int, typer.Option(help="Processes that the listeners are in.", min=1)] = 1,
+    server_pid: Annotated[
+        list[int] | None, typer.Option(help="A process of the server here, to tell what it uses.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a report with charts to this HTML file.", dir_okay=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Thousands of listeners: times of delivery, joining and control; loss, duplicates, memory.
+
+    Ends with 1 when there was loss, duplicates or errors.
+    """
+    from bench.load.run import LoadOptions
+    from cli import bench as command
+    from cli import sound
+    from cli import token as tokens
+
+    async def work() -> int:
+        options = LoadOptions(
+            urls=[address.normalise(text) for text in url or []],
+            token=tokens.given_or_minted(token, places.data_dir_or_default(data_dir)) if url else "",
+            listeners=listeners,
+            languages=_codes(languages),
+            sessions=sessions,
+            seconds=60 * minutes,
+            source_language=source,
+            sounds=[sound.load(path) for path in speech or []],
+            audio=audio.value,
+            delivery=delivery.value,
+            ramp_s=ramp,
+            processes=processes,
+            control_s=control,
+            server_pids=server_pid or [],
+        )
+        return await command.load(command.LoadPlan(options, report, as_json), Console(stderr=as_json))
 
     outcome.run(work())
 
@@ -424,6 +512,11 @@ def verify_models(
         return command.check(_models(data_dir), pair, Console())
 
     outcome.run(work())
+
+
+def _codes(languages: str) -> list[str]:
+    """The codes of a list with commas."""
+    return [language.strip() for language in languages.split(",") if language.strip()]
 
 
 def _models(data_dir: Path | None) -> "Shelf":
