@@ -168,7 +168,7 @@ def _show(event: Event, subtitles: Subtitles, finals: Finals) -> None:
             text = finals.text(event.segment_id) or "a sentence"
             subtitles.note(f"Not spoken, to keep up: {text}", style="dim")
         case SequenceGap():
-            subtitles.note(f"{event.found - event.expected} sentences are missing.")
+            subtitles.note(f"{event.missing} sentences are missing.")
         case EventsDropped():
             subtitles.note(f"{event.count} messages were not shown.")
         case BroadcastPaused() | BroadcastMuted():
@@ -179,6 +179,8 @@ def _show(event: Event, subtitles: Subtitles, finals: Finals) -> None:
             subtitles.note(event.message)
         case Error():
             subtitles.note(f"{event.code}: {event.message}", style="red")
+        case Reconnecting(code=0):
+            subtitles.note("Moving to another connection.", style="dim")
         case Reconnecting():
             subtitles.note("The connection was lost; making a new one.")
         case Reconnected():

@@ -166,12 +166,14 @@ def _show(event: Event, subtitles: Subtitles, sentences: OpenSentences) -> None:
             subtitles.note(f"Listeners: {_audience(event)}", style="dim")
         case Error():
             subtitles.note(f"{event.code}: {event.message}", style="red")
+        case Reconnecting(code=0):
+            subtitles.note("Moving to another connection.", style="dim")
         case Reconnecting():
             subtitles.note("The connection was lost; making a new one.")
         case Reconnected():
             subtitles.note("Connected again.", style="green")
         case AudioDropped():
-            subtitles.note("The connection is too slow: some of the sound was dropped.")
+            subtitles.note("The connection was away or too slow for long: some of the sound is lost.")
         case EventsDropped():
             subtitles.note(f"{event.count} messages were not shown.")
         case SessionEnded():
