@@ -69,7 +69,7 @@ def test_speak_wants_a_file_or_the_microphone(words: list[str]) -> None:
     """Neither and both are refused in one line."""
     done = runner.invoke(app, words)
     assert done.exit_code == 1
-    assert done.stderr == "babelcast: name a sound file, or say --microphone\n"
+    assert done.stderr == "babelcast: name a sound file, or say --microphone or --scripted\n"
 
 
 @pytest.mark.parametrize(
