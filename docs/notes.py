@@ -61,7 +61,7 @@ FIELDS: Final = {
     "PlaybackResumed.lastSequenceNumber": "The last number given so far; the next voice has a higher one.",
     "lastAudioSequence": (
         "For speakers: the last audio chunk that need not be sent again, counted from 1 through all "
-        "connections of the session; absent when that is not known."
+        "connections of the session; absent when that is not known. What is sent again names its `sequence`."
     ),
     "ConnectionRefreshComplete.lastSequenceNumber": (
         "The last number given in your language so far; 0 for a speaker."
@@ -87,7 +87,7 @@ FIELDS: Final = {
         "`speakerEnded`, `speakerDisconnected`, `endedByOperator`, `expired`, `serviceUnavailable`, or the"
         " speaker's own word."
     ),
-    "SessionEnded.usage": "What the talk used and cost, since this gateway had it; for its speaker alone.",
+    "SessionEnded.usage": "What the talk used and cost; for its speaker alone.",
     "listenerHours": "How long the talk was listened to, all listeners added up, h.",
     "costUsd": "What it cost by the deployment's table of prices, US dollars; what runs here costs nothing.",
     "costPerListenerHour": "`costUsd` for each hour that somebody listened.",

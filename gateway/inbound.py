@@ -32,6 +32,13 @@ class Inbound:
         """The speaker is on another connection."""
         self.order.reopen(after=self.order.last)
 
+    def came(self, sequence: int | None) -> None:
+        """A chunk comes, with or without a number. What is sent again has one: without, it is what comes next,
+        from a client that sends nothing again.
+        """
+        if sequence is None:
+            self._resume = None
+
     def is_hidden(self, number: int | None) -> bool:
         """Whether a chunk that is sent again came first when it was not to be heard."""
         if number is None or not self._hidden:

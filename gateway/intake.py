@@ -60,6 +60,7 @@ class Intake:
         self._rate_hz = sample_rate_hz or self._rate_hz
         chunk = Chunk(pcm, duration_ms(pcm, self._rate_hz) / 1000, sample_rate_hz)
         self._inbound.last_s = now_s
+        self._inbound.came(sequence)
         missing = self._reorder.missing
         ready = self._reorder.push(sequence, chunk, now_s=now_s)
         self._note_missing(missing)

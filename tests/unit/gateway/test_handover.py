@@ -187,7 +187,7 @@ def test_what_listeners_were_told_of_stations() -> None:
         owner.publish(language, notice=event.ServiceNotice(component=component, degraded=degraded))
     handover = owner.taken_over()
     assert handover.degraded == {("speech", "es")}
-    assert handover.interrupted == {"fr", SOURCE}
+    assert handover.interrupted == frozenset({"fr", SOURCE})
     assert Owner().taken_over().interrupted is None
 
 

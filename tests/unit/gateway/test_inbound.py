@@ -63,6 +63,15 @@ def test_where_what_is_sent_again_begins() -> None:
     assert inbound.order.last == 7
 
 
+def test_what_has_no_number_is_not_sent_again() -> None:
+    """A client that does not count goes on with what it says now."""
+    inbound = Inbound()
+    inbound.resume(Place(7, 30))
+    inbound.came(None)
+    assert push(inbound, None) == [8]
+    assert inbound.begins_again(8) is None
+
+
 def test_an_unknown_place_leaves_the_count_open() -> None:
     """The client's first number is followed."""
     inbound = Inbound()
