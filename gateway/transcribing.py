@@ -50,6 +50,7 @@ RESEND_S = 60.0
 RESEND_WITHIN_MS = 30_000
 # Audio before an open segment's first word that the word may begin in.
 BEFORE_OPEN_MS = 500
+END_SENT_WITHIN_S = 0.5
 # The contract's limit for one message; 8 kHz audio comes out of the resampler twice as long as it was sent.
 MAX_MESSAGE_BYTES = 32 * 1024
 
@@ -241,6 +242,8 @@ class Transcribing:
                 sending = group.create_task(self._send(stream), name="send-audio")
                 async for response in stream:
                     await self._on_response(response)
+                # the answer to the end may be here before it is known to be sent
+                await asyncio.wait([sending], timeout=END_SENT_WITHIN_S)
                 if not sending.done():
                     raise ServiceUnavailable("Transcription ended before the talk did.")
         except* BabelcastError as broken:
