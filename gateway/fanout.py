@@ -15,6 +15,7 @@ from babelcast.protocol import codec
 from babelcast.protocol.server_messages import ServerMessage
 from gateway import messages
 from gateway.backoff import Backoff
+from gateway.door import Door
 from gateway.outlet import Outlet, binary_frame, text_frame
 
 # Between turns of the loop, so that a large audience does not hold up the speakers: half a millisecond.
@@ -261,6 +262,7 @@ class Hub:
         self._resume_window_s = resume_window_s
         self._relays: dict[Topic, Relay] = {}
         self._absent: dict[Topic, list[Absent]] = {}
+        self.door = Door()
 
     async def attach(
         self,

@@ -33,7 +33,15 @@ class Listener:
         cls, desk: Desk, message: ask.JoinSession, *, address: str, connection_id: str, outlet: Outlet
     ) -> "Listener":
         """Take a seat. Raises: BabelcastError."""
-        session = await desk.sessions.get(message.session_id)
+        async with desk.hub.door.passing():
+            return await cls._join(desk, message, address=address, connection_id=connection_id, outlet=outlet)
+
+    @classmethod
+    async def _join(
+        cls, desk: Desk, message: ask.JoinSession, *, address: str, connection_id: str, outlet: Outlet
+    ) -> "Listener":
+        known = desk.rooms.known(message.session_id)  # what it is spoken in does not change
+        session = known or await desk.sessions.get(message.session_id)
         language = await desk.languages.target(
             message.target_language, source=session.settings.source_language
         )

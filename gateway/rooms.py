@@ -109,6 +109,11 @@ class Rooms:
         room.members[member.connection_id] = member
         return room
 
+    def known(self, session_id: str) -> api.Session | None:
+        """A session that is on and has a room here."""
+        room = self._rooms.get(session_id)
+        return room.session if room is not None and room.ended is None else None
+
     async def confirm(self, room: Room) -> None:
         """Read the session of a new room again: what changed after it was read and before the room was there
         to be told was missed, its end included.
