@@ -1,6 +1,7 @@
 """What the stamps and the samples say. Pure."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -90,6 +91,7 @@ def table(figures: Figures) -> str:
     lines = [
         f"{figures.speakers} speakers, {figures.exact} with exact text everywhere, "
         f"{len(figures.problems)} problems",
+        *(f"- {count} × {problem}" for problem, count in Counter(figures.problems).most_common(3)),
         "",
         "| CPU of the gateway for a chunk of 100 ms | µs |",
         "| --- | --- |",

@@ -1,7 +1,7 @@
 """The scripted engine behind real gRPC, as a service with no setting but its engine has it."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -14,6 +14,9 @@ from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 from transcription_svc.config import TranscriptionConfig
 from transcription_svc.service import create_service
 
+if TYPE_CHECKING:
+    from babelcast.transcription.v1.transcription_pb2_grpc import TranscriptionServiceAsyncStub
+
 PERIOD_MS = 8 * (scripted.WORD_MS + scripted.GAP_MS) + scripted.PAUSE_MS
 FRAME_MS = 32
 
@@ -21,7 +24,7 @@ FRAME_MS = 32
 class Client(Protocol):
     """See conftest."""
 
-    stub: rpc.TranscriptionServiceStub
+    stub: "TranscriptionServiceAsyncStub"
     end: pb.StreamingTranscribeRequest
 
     def config(self, **changes: object) -> pb.StreamingTranscribeRequest: ...

@@ -29,7 +29,7 @@ def words_of(script: int, sentences: int) -> list[str]:
 
 def heard(pcm: Pcm, cuts: list[int] | None = None) -> list[Heard]:
     """All words of a sound that comes in pieces of some lengths, again and again."""
-    samples = pcm.astype(np.float32) / 32768
+    samples = pcm.astype(np.float32) / np.float32(32768)
     ear = Ear()
     found: list[Heard] = []
     at = 0
