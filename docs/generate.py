@@ -3,6 +3,7 @@
 A page keeps its prose; what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced.
 """
 
+import ast
 import inspect
 import itertools
 import re
@@ -16,6 +17,7 @@ import msgspec
 from babelcast import config, errors
 from babelcast.auth.config import AuthConfig
 from babelcast.bus.config import BusConfig
+from babelcast.client.settings import ClientSettings
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import server_messages as say
 from babelcast.protocol.codec import ALIASES
@@ -28,7 +30,7 @@ from transcription_svc.config import TranscriptionConfig
 from translation_svc.config import TranslationConfig
 
 ROOT: Final = Path(__file__).parent.parent
-PAGES: Final = (ROOT / "docs" / "protocol.md", ROOT / "README.md")
+PAGES: Final = (ROOT / "docs" / "protocol.md", ROOT / "docs" / "client.md", ROOT / "README.md")
 CONFIGS: Final = {
     "gateway": (GatewayConfig, AuthConfig, BusConfig),
     "session": (SessionConfig, BusConfig),
@@ -149,9 +151,26 @@ def configuration() -> str:
     )
 
 
+def client_settings() -> str:
+    """What the Python client can be told, by the notes in its code."""
+    (kind,) = ast.parse(inspect.getsource(ClientSettings)).body
+    assert isinstance(kind, ast.ClassDef)  # noqa: S101 - that is what it is
+    defaults = ClientSettings()
+    rows: list[Sequence[str]] = []
+    for field, note in itertools.pairwise(kind.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            assert isinstance(note, ast.Expr) and isinstance(note.value, ast.Constant)  # noqa: S101
+            name = field.target.id
+            rows.append(
+                [f"`{name}`", f"`{getattr(defaults, name):,}`".replace(".0`", "`"), str(note.value.value)]
+            )
+    return _table(("setting", "default", "meaning"), iter(rows))
+
+
 BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "client-common": client_common,
     "client-messages": client_messages,
+    "client-settings": client_settings,
     "roles": roles,
     "server-common": server_common,
     "server-messages": server_messages,

@@ -37,5 +37,5 @@ class ClientSettings:
     """Audio messages a second; shorter chunks than that go several in one. The server's own limit."""
     audio_burst: float = 15.0
     """Audio messages at once; the server's limit is 20."""
-    max_message_bytes: int = 8 * 1024 * 1024
+    max_message_bytes: int = 8_000_000
     """The largest message accepted from the server."""
