@@ -43,6 +43,17 @@ CHUNKS_MISSING = _meter.create_counter(
     description="Numbered audio chunks that never came, or came too late.",
 )
 
+UTTERANCES_DROPPED = _meter.create_counter(
+    "babelcast.gateway.utterances_dropped",
+    unit="{utterance}",
+    description="Voice messages that went because their listener did not keep up.",
+)
+LISTENERS_CUT = _meter.create_counter(
+    "babelcast.gateway.slow_clients_cut",
+    unit="{client}",
+    description="Clients cut off because they took nothing for long, or far too much waited for them.",
+)
+
 CORRECTIONS = _meter.create_counter(
     "babelcast.transcription.corrections",
     unit="{segment}",

@@ -81,8 +81,20 @@ async def test_what_waits_keeps_its_order() -> None:
     assert socket.taken == [b"1", b"2", b"3", b"4"]
 
 
-async def test_the_oldest_voice_goes_first_and_text_stays() -> None:
+class Count:
+    """A metric that counts."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, amount: int) -> None:
+        self.value += amount
+
+
+async def test_the_oldest_voice_goes_first_and_text_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit whole utterances go, oldest first; captions and the newest utterance do not."""
+    count = Count()
+    monkeypatch.setattr("babelcast.telemetry.UTTERANCES_DROPPED", count)
     socket = Socket()
     outlet = outlet_to(socket)
     socket.paused = True
@@ -91,7 +103,7 @@ async def test_the_oldest_voice_goes_first_and_text_stays() -> None:
         outlet.write(b"v%d" % number, audio_s=MAX_WAITING_AUDIO_S / 2)
     assert outlet.dropped == 4
     outlet.write(b"long", audio_s=3 * MAX_WAITING_AUDIO_S)
-    assert outlet.dropped == 6
+    assert outlet.dropped == count.value == 6
     socket.resume()
     await asyncio.wait([task for task in asyncio.all_tasks() if task.get_name() == "outlet-flush"])
     assert socket.taken == [b"c0", b"c1", b"c2", b"c3", b"c4", b"c5", b"long"]
@@ -99,6 +111,8 @@ async def test_the_oldest_voice_goes_first_and_text_stays() -> None:
 
 async def test_too_much_waiting_cuts_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """More bytes than a client may make wait end its connection; later frames are let go."""
+    count = Count()
+    monkeypatch.setattr("babelcast.telemetry.LISTENERS_CUT", count)
     monkeypatch.setattr(module, "MAX_WAITING_BYTES", 10)
     socket = Socket()
     outlet = outlet_to(socket)
@@ -107,6 +121,7 @@ async def test_too_much_waiting_cuts_off(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not socket.aborted
     outlet.write(b"78901")
     assert socket.aborted
+    assert count.value == 1
     outlet.write(b"x")
     await outlet.aclose()
     assert socket.taken == []
