@@ -2,10 +2,10 @@
 
     python -m bench.fanout [--parts idle compare crowd control] [--minutes M]
 
-The whole gateway: listeners join through the protocol, the session service runs on SQLite in another process, and
-messages go over the bus within the gateway's process. Beside it, by turns in the same run, a minimal broadcaster in
-C (`bench/reference`) sends the same bytes to as many listeners. Both have the same listeners, which are in a
-process of their own and see to it that each gets every message once and in order.
+The whole gateway: listeners join through the protocol, the session service runs on SQLite in another process,
+and messages go over the bus within the gateway's process. Beside it, by turns in the same run, a minimal
+broadcaster in C (`bench/reference`) sends the same bytes to as many listeners. Both have the same listeners,
+which are in a process of their own and see to it that each gets every message once and in order.
 
 CPU of the process that serves is what is compared; delays also show whatever else the machine does.
 """
@@ -34,9 +34,9 @@ from babelcast.protocol import server_messages as say
 from babelcast.rpc.client import open_channel
 from babelcast.session.v1 import session_pb2 as pb
 from babelcast.session.v1 import session_pb2_grpc
-from bench.load import loops as load
 from bench.fanout_gateway import KINDS, Publish, Published
 from bench.fanout_stations import stamped
+from bench.load import loops as load
 from bench.reference.programs import (
     Crowd,
     Program,
@@ -75,6 +75,10 @@ SETTINGS = {
 }
 
 
+class RefusedError(Exception):
+    """The gateway answered with an error."""
+
+
 class Verdicts:
     """Prints each figure beside what is wanted of it."""
 
@@ -105,7 +109,7 @@ class Stage:
     sessions_target: str
 
     async def talk(self) -> str:
-        """A session that nobody speaks in through this gateway, so that its topics are the bench's to publish on."""
+        """A session that nobody speaks in here, so that its topics are the bench's to publish on."""
         async with open_channel(self.sessions_target) as channel:
             stub: session_pb2_grpc.SessionServiceAsyncStub = session_pb2_grpc.SessionServiceStub(channel)
             created = await stub.CreateSession(
@@ -157,7 +161,7 @@ class Stage:
                     yield client, answer.session_id
                     return
                 if isinstance(answer, say.Error):
-                    raise RuntimeError(answer.message)
+                    raise RefusedError(answer.message)
 
 
 @asynccontextmanager
@@ -181,9 +185,7 @@ async def staged(receiver: Path) -> AsyncIterator[Stage]:
         stack.callback(_stop, sessions)
         async with open_channel(sessions_target) as channel, asyncio.timeout(PATIENCE_S):
             await channel.channel_ready()
-        gateway = await stack.enter_async_context(
-            running([*python, "bench.fanout_gateway"], environ=environ)
-        )
+        gateway = await stack.enter_async_context(running([*python, "bench.fanout_gateway"], environ=environ))
         port = int(await gateway.line())
         yield Stage(gateway, sessions, stations, port, directory, receiver, sessions_target)
 
@@ -193,7 +195,11 @@ async def idle(stage: Stage, verdicts: Verdicts) -> None:
     session_id = await stage.talk()
     async with stage.listeners(session_id, 1):
         await asyncio.sleep(SETTLE_S)
-        before, cpu_s, sessions_s = stage.gateway.memory_bytes(), stage.gateway.cpu_s(), stage.sessions.cpu_s()
+        before, cpu_s, sessions_s = (
+            stage.gateway.memory_bytes(),
+            stage.gateway.cpu_s(),
+            stage.sessions.cpu_s(),
+        )
         started = time.monotonic()
         async with stage.listeners(session_id, MOST) as joined:
             took_s = time.monotonic() - started
@@ -204,18 +210,21 @@ async def idle(stage: Stage, verdicts: Verdicts) -> None:
             verdicts.show(f"memory of an idle listener, of {MOST}", kilobytes, IDLE_LIMIT_KB, " kB")
             verdicts.note(
                 f"{MOST} joins, {AT_ONCE} at once: {joined.size / took_s:.0f} a second, "
-                f"p99 {load.percentile(joined.took_ms, 0.99):.0f} ms; CPU of a join: gateway {joining_ms:.2f} ms, "
-                f"session service {sessions_ms:.2f} ms"
+                f"p99 {load.percentile(joined.took_ms, 0.99):.0f} ms; "
+                f"CPU of a join: gateway {joining_ms:.2f} ms, session service {sessions_ms:.2f} ms"
             )
             cpu_s = stage.gateway.cpu_s()
             await asyncio.sleep(SETTLE_S)
-            verdicts.note(f"CPU while nothing is said: {(stage.gateway.cpu_s() - cpu_s) / SETTLE_S:.3f} cores")
+            verdicts.note(
+                f"CPU while nothing is said: {(stage.gateway.cpu_s() - cpu_s) / SETTLE_S:.3f} cores"
+            )
     started = time.monotonic()
     async with stage.listeners(session_id, MANY, at_once=MANY) as joined:
         took_s = time.monotonic() - started
         verdicts.note(
             f"{MANY} joins at the same moment: all in after {took_s:.1f} s, "
-            f"p50 {load.percentile(joined.took_ms, 0.5):.0f} ms, p99 {load.percentile(joined.took_ms, 0.99):.0f} ms"
+            f"p50 {load.percentile(joined.took_ms, 0.5):.0f} ms, "
+            f"p99 {load.percentile(joined.took_ms, 0.99):.0f} ms"
         )
 
 
@@ -244,11 +253,13 @@ async def compare(stage: Stage, reference: Path, verdicts: Verdicts, *, rounds: 
                     theirs_ms += plain_ms
             ratio = statistics.median(ours_us) / statistics.median(theirs_us)
             label = {"voice": "3 kB of Opus", "caption": "a caption of 300 bytes"}[kind]
-            verdicts.show(f"CPU per delivery of {label} to {MANY}, times the C reference's", ratio, RATIO_LIMIT)
+            verdicts.show(
+                f"CPU per delivery of {label} to {MANY}, times the C reference's", ratio, RATIO_LIMIT
+            )
             verdicts.note(
-                f"µs a delivery: gateway {_spread(ours_us)}, C {_spread(theirs_us)}; last of {MANY} reached, p50 / p99: "
-                f"gateway {load.percentile(ours_ms, 0.5):.0f} / {load.percentile(ours_ms, 0.99):.0f} ms, "
-                f"C {load.percentile(theirs_ms, 0.5):.0f} / {load.percentile(theirs_ms, 0.99):.0f} ms"
+                f"µs a delivery: gateway {_spread(ours_us)}, C {_spread(theirs_us)}; "
+                f"last of {MANY} reached, p50 / p99: gateway {_halfway_and_last(ours_ms)}, "
+                f"C {_halfway_and_last(theirs_ms)}"
             )
             verdicts.show(
                 f"last of {MANY} listeners reached, {label}, p99",
@@ -292,9 +303,7 @@ async def reach(stage: Stage, verdicts: Verdicts, *, seconds: float) -> None:
             INGEST_LIMIT_MS,
             " ms",
         )
-        came = sum(
-            number for kind in arrivals.by_kind.values() for number, _ in kind.values()
-        )
+        came = sum(number for kind in arrivals.by_kind.values() for number, _ in kind.values())
         missing = 2 * count * MOST - came
         verdicts.show(f"lost of {2 * count * MOST} deliveries in {seconds / 60:g} min", missing, 0)
         verdicts.show("doubled", arrivals.doubled, 0)
@@ -371,7 +380,7 @@ async def _plain_round(plain: Program, joined: Crowd, asked: Publish) -> tuple[f
 
 
 def _delays_ms(published: Published, arrived: dict[int, tuple[int, int]], size: int) -> list[float]:
-    """ms until the last listener had each message; endless where one did not get it."""
+    """Ms until the last listener had each message; endless where one did not get it."""
     delays: list[float] = []
     for number, at_ns in published.at_ns.items():
         count, last_ns = arrived.get(number, (0, 0))
@@ -398,16 +407,18 @@ async def _speak(client: ClientConnection) -> None:
 async def _asked(client: ClientConnection, action: str, kind: type, **fields: str) -> None:
     """Ask, and wait for the answer to it."""
     request_id = secrets.token_hex(8)
-    await client.send(
-        msgspec.json.encode({"action": action, "requestId": request_id, **fields}).decode()
-    )
+    await client.send(msgspec.json.encode({"action": action, "requestId": request_id, **fields}).decode())
     async with asyncio.timeout(PATIENCE_S):
         async for frame in client:
             answer = codec.decode_server(frame)
             if isinstance(answer, say.Error):
-                raise RuntimeError(answer.message)
+                raise RefusedError(answer.message)
             if isinstance(answer, kind) and getattr(answer, "request_id", None) == request_id:
                 return
+
+
+def _halfway_and_last(values_ms: Sequence[float]) -> str:
+    return f"{load.percentile(values_ms, 0.5):.0f} / {load.percentile(values_ms, 0.99):.0f} ms"
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -452,8 +463,12 @@ def main() -> int:
     """The command line; 1 when something wanted was missed."""
     parser = argparse.ArgumentParser(description="CPU, delays and memory of a large audience.")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--minutes", type=float, default=0.0, help="how long 5,000 listen; half a minute if not given")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of gateway and reference, of each kind")
+    parser.add_argument(
+        "--minutes", type=float, default=0.0, help="how long 5,000 listen; half a minute if not given"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help="turns of gateway and reference, of each kind"
+    )
     options = parser.parse_args()
     return 0 if asyncio.run(bench(options.parts, minutes=options.minutes, rounds=options.rounds)) else 1
 

@@ -1,23 +1,26 @@
 """The gateway of `bench.fanout`, in a process of its own, and the messages that are sent through it.
 
-It is the gateway as it is, composed from the environment. Beside it in its process, what is published on its bus is
-published by what standard input says: lines of JSON, one `Publish` each, answered by one `Published`.
+It is the gateway as it is, composed from the environment. What is published on its bus is told by standard
+input: lines of JSON, one `Publish` each, answered by one `Published`.
 """
 
 import asyncio
 import os
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
+from babelcast.auth.local_issuer import LocalIssuer
 from babelcast.bus.base import Topic
 from babelcast.event.v1.event_pb2 import Broadcast
 from babelcast.logs import configure
-from gateway.__main__ import GatewayOnBus, start
+from gateway.composition import GatewayOnBus, start_here
+from gateway.server import Issuers
 
 VOICE_BYTES = 3_000  # of Opus
-CAPTION_CHARACTERS = 45  # in each language, so that a caption's JSON has 300 bytes
+CAPTION_CHARACTERS = 82  # in each language, so that a caption's JSON has 300 bytes
 TEXT = "Somebody says a sentence of a length that is usual for people who speak to others. "
 
 
@@ -79,9 +82,10 @@ async def publish(served: GatewayOnBus, asked: Publish) -> Published:
 
 async def main() -> None:
     """Serve until standard input ends."""
-    served = await start(os.environ)
+    issuers = Issuers(local=LocalIssuer.open(Path(os.environ["DATA_DIR"])))
+    served = await start_here(os.environ, issuers=issuers)
     try:
-        print(served.gateway.port, flush=True)
+        print(served.port, flush=True)
         lines = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(lines), sys.stdin

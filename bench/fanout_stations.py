@@ -1,7 +1,8 @@
-"""The stations of `bench.fanout`: a transcription that notes when audio comes, and a translation that has nothing to do.
+"""The stations of `bench.fanout`: a transcription that notes when audio comes, and an idle translation.
 
-Prints the port of both. Whoever speaks begins each chunk with MARK and the time on the monotonic clock, ns, so that
-its way through the gateway can be told: `report` on standard input prints those times, ms, since the last report.
+Prints the port of both. Whoever speaks begins each chunk with MARK and the time on the monotonic clock, ns,
+so that it tells how long it was on its way: a line on standard input has those times printed, ms, since the
+last.
 """
 
 import asyncio
@@ -102,9 +103,7 @@ async def main() -> None:
     await server.start()
     print(port, flush=True)
     lines = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
-    )
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     async for _ in lines:
         print(msgspec.json.encode(transcription.taken_ms).decode(), flush=True)
         transcription.taken_ms = []

@@ -16,6 +16,7 @@ from babelcast.errors import ServiceUnavailable
 
 HERE = Path(__file__).parent
 PATIENCE_S = 120.0
+ASK_EVERY_S = 0.05
 LINE_LIMIT = 64 * 1024 * 1024
 FLAGS = ("-O2", "-Wall", "-Wextra", "-std=gnu11")
 
@@ -89,7 +90,9 @@ class Program:
 
 
 @asynccontextmanager
-async def running(command: Sequence[str], *, environ: Mapping[str, str] | None = None) -> AsyncIterator[Program]:
+async def running(
+    command: Sequence[str], *, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
     """Start a program; its input is closed at the end, and it is killed when that does not end it."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=PIPE, stdout=PIPE, env={**os.environ, **(environ or {})}, limit=LINE_LIMIT
@@ -109,8 +112,8 @@ async def running(command: Sequence[str], *, environ: Mapping[str, str] | None =
 
 @dataclass(slots=True)
 class Arrivals:
-    """What a crowd got since the last report. By kind (voice, caption, notice) and number: how many listeners, and
-    when the last one, ns of the monotonic clock.
+    """What a crowd got since the last report. By kind (voice, caption, notice) and number: how many
+    listeners, and when the last one, ns of the monotonic clock.
     """
 
     lost: int
@@ -131,12 +134,11 @@ class Crowd:
 
     async def wait_for(self, messages: int, *, timeout_s: float) -> bool:
         """Wait until so many came since the last report; whether they did."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while int(await self._program.ask("count")) < messages:
-                    await asyncio.sleep(0.05)
-        except TimeoutError:
-            return False
+        until_s = time.monotonic() + timeout_s
+        while int(await self._program.ask("count")) < messages:
+            if time.monotonic() > until_s:
+                return False
+            await asyncio.sleep(ASK_EVERY_S)
         return True
 
     async def report(self) -> Arrivals:
@@ -153,7 +155,8 @@ class Crowd:
 def parse_report(lines: Sequence[str]) -> Arrivals:
     """Read what `receiver` prints, without its last line."""
     words = lines[0].split()
-    arrivals = Arrivals(**{words[place]: int(words[place + 1]) for place in range(0, len(words), 2)})
+    counts = dict(zip(words[::2], map(int, words[1::2]), strict=True))
+    arrivals = Arrivals(counts["lost"], counts["doubled"], counts["closed"], counts["other"])
     for line in lines[1:]:
         kind, number, count, last_ns = line.split()
         arrivals.by_kind.setdefault(kind, {})[int(number)] = (int(count), int(last_ns))
