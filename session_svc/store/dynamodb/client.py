@@ -11,7 +11,7 @@ from session_svc.store.dynamodb.calls import Client
 from session_svc.store.dynamodb.provisioning import Admin
 
 CONNECT_TIMEOUT_S: Final = 1.0
-READ_TIMEOUT_S: Final = 1.5
+READ_TIMEOUT_S: Final = 2.0
 CONNECTIONS: Final = 64
 
 

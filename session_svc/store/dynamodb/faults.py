@@ -49,8 +49,8 @@ class ConditionFailed(Exception):
 BUSY_BACKOFF: Final = Backoff(retries=3, base_s=0.05, cap_s=1.0)
 # A conflict lasts as long as the other transaction, some ms: it is tried again soon, and often, since in a
 # crowd that joins through several replicas most attempts find the row taken. Measured with eight replicas and
-# 200 joins at once: two conflicts a join on average, at most 32 for one of them. All waits sum up to 4.2 s.
-CONFLICT_BACKOFF: Final = Backoff(retries=44, base_s=0.01, cap_s=0.1)
+# 200 joins at once: two conflicts a join on average, at most 32 for one of them. All waits sum up to 6 s.
+CONFLICT_BACKOFF: Final = Backoff(retries=60, base_s=0.01, cap_s=0.1)
 
 _CODES: Mapping[str, Fault] = {
     "ProvisionedThroughputExceededException": Fault.BUSY,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-SURE_AFTER_S: Final = 1.6
+SURE_AFTER_S: Final = 3.0
 """So long after the first call that had no answer, and none had one since, it is taken for out of reach."""
 PROBE_EVERY_S: Final = 1.0
 """How often a call is let through then, to see whether it is back."""

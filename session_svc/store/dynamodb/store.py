@@ -39,8 +39,8 @@ from session_svc.store.dynamodb.writes import Writes
 
 CAPACITY: Final = 4096
 """Operations under way; further ones are refused with StoreUnavailable."""
-OPERATION_S: Final = 4.5
-"""Longest an operation may take, waiting for its turn included: shorter than gateways wait for an answer."""
+OPERATION_S: Final = 8.0
+"""Longest an operation may take, waiting for its turn included: hundreds may join a session at once."""
 SWEEP_S: Final = 60.0
 ROUNDS: Final = 10
 """How often an operation looks again because somebody else was quicker; each time somebody was."""

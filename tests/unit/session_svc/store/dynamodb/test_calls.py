@@ -144,7 +144,7 @@ async def test_busy_calls_are_repeated_three_times(error: Exception) -> None:
 async def test_during_an_outage_nothing_is_tried() -> None:
     """Once nothing has been answered for a while, calls fail at once; what DynamoDB refuses is an answer."""
     rig = Rig(*[UNANSWERED] * 8)
-    outage = Outage(clock=lambda: sum(rig.slept_s) * 5)
+    outage = Outage(clock=lambda: sum(rig.slept_s) * 10)
     calls = Calls(cast(Client, rig.client), sleep=rig._sleep, chance=lambda: 1.0, outage=outage)
     with pytest.raises(StoreUnavailable):
         await calls.get("T", ROW)
