@@ -33,8 +33,8 @@ class Inbound:
         self.order.reopen(after=self.order.last)
 
     def came(self, sequence: int | None) -> None:
-        """A chunk comes, with or without a number. What is sent again has one: without, it is what comes next,
-        from a client that sends nothing again.
+        """A chunk comes, with or without a number. What is sent again has one: without, it is what is said
+        now, by a client that sends nothing again.
         """
         if sequence is None:
             self._resume = None

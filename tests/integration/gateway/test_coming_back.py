@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from babelcast.auth.local_issuer import LocalIssuer
+from babelcast.bus.base import NotOwner, Topic
 from babelcast.errors import CapacityExhausted, ServiceUnavailable
+from babelcast.session.v1 import session_pb2 as api
 from session_svc.config import SessionConfig
 from tests.integration.gateway.client import CHUNK, Client, Message
 from tests.integration.gateway.stage import Stage, Talk, eventually, staged
@@ -62,6 +64,45 @@ async def test_a_speaker_who_dropped_comes_back(stage: Stage) -> None:
     assert (await client.until("transcript"))["text"] == "And after."
     await listener.until("translatedAudio", where=lambda m: m["sequenceNumber"] == 2)
     assert len(stage.transcription.streams) == 1
+
+
+async def test_a_pipeline_publishes_under_the_number_of_its_speaker(stage: Stage) -> None:
+    """One more for each connection that speaks: whoever had a lower one cannot claim the talk any more."""
+    talk = await stage.talk()
+    listener = await stage.listener(talk)
+    topic = Topic(talk.session_id, "en")
+    await eventually(lambda: topic in stage.bus._channels)
+    with pytest.raises(NotOwner):
+        await stage.bus.claim(topic, epoch=0)
+    client = await stage.client()
+    await client.ask("stateRestored", **refresh(talk, talk.created["resumeToken"]))
+    talk.hearing.final(0, "Said.")
+    await listener.until("translatedAudio")
+    for claimed in (topic, Topic(talk.session_id, "es")):
+        with pytest.raises(NotOwner):
+            await stage.bus.claim(claimed, epoch=1)
+
+
+async def test_a_pipeline_that_another_gateway_replaced_is_not_used_again(stage: Stage) -> None:
+    """The speaker was elsewhere and comes back here: what the one here holds is of the past."""
+    talk = await stage.talk()
+    first = stage.room(talk).pipeline
+    assert first is not None
+    await eventually(lambda: Topic(talk.session_id, "en") in stage.bus._channels)
+    elsewhere = await stage.desk.sessions.refresh(
+        api.RefreshConnectionRequest(
+            session_id=talk.session_id,
+            connection_id="elsewhere",
+            resume_token=talk.created["resumeToken"],
+        )
+    )
+    client = await stage.client()
+    complete = await client.ask("connectionRefreshComplete", **refresh(talk, elsewhere.resume_token))
+    assert complete["lastAudioSequence"] == 0
+    await client.audio(sequence=1)
+    assert (await stage.transcription.opened()).config.session_id == talk.session_id
+    assert stage.room(talk).pipeline not in (first, None)
+    assert talk.hearing.left.is_set()
 
 
 async def test_a_token_is_good_once(stage: Stage) -> None:
