@@ -28,7 +28,7 @@ REPORT_EVERY_S = 1.0
 DIALS_AT_ONCE = 100
 CONNECT_WITHIN_S = 15.0
 JOIN_WITHIN_S = 60.0
-END_WITHIN_S = 15.0
+END_WITHIN_S = 30.0
 SEATS_PER_ADDRESS = 20_000
 """An address has some 28,000 ports; on the loopback interface further listeners have another address."""
 LARGE = 1000
