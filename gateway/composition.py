@@ -8,6 +8,7 @@ from babelcast.bus.base import Bus
 from babelcast.bus.config import BusConfig
 from babelcast.bus.opening import open_bus
 from babelcast.config import load
+from gateway import garbage
 from gateway.config import GatewayConfig
 from gateway.server import Gateway, Issuers, Neighbours
 from gateway.workers import Workers
@@ -59,4 +60,5 @@ async def start_here(environ: Mapping[str, str], *, issuers: Issuers, on_port: b
     except BaseException:
         await bus.aclose()
         raise
+    garbage.settle()
     return GatewayOnBus(gateway, bus)

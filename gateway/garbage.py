@@ -16,6 +16,13 @@ LEFT_AT_LEAST = 1_000
 """So many may have left before all are looked at again."""
 
 
+def settle() -> None:
+    """Put what is there for as long as the process out of sight, and look at young objects less often."""
+    gc.collect()
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+    gc.freeze()
+
+
 class Garbage:
     """Told of connections that come and go, says when to freeze and when to look at all."""
 
@@ -23,12 +30,6 @@ class Garbage:
         self._here = 0
         self._new = 0
         self._left = 0
-
-    def started(self) -> None:
-        """All that is there for as long as the process is out of sight."""
-        gc.collect()
-        gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
-        gc.freeze()
 
     def came(self) -> None:
         """There is a connection more."""

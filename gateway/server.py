@@ -30,6 +30,7 @@ from gateway.connection import Connection, Visit
 from gateway.departure import Departure, Schedule, unless_hurried
 from gateway.desk import Desk, Languages
 from gateway.fanout import Hub
+from gateway.garbage import Garbage
 from gateway.http import Answer, Site, bearer, wants_upgrade
 from gateway.lease import keep_lease
 from gateway.limits import KeyedBuckets
@@ -95,6 +96,7 @@ class Gateway:
         self._desk = desk
         self._site = site
         self._connections: set[Connection] = set()
+        self._garbage = Garbage()
         self._visits: WeakKeyDictionary[ServerConnection, Visit] = WeakKeyDictionary()
         self._draining = False
         self._refusing = False
@@ -310,6 +312,7 @@ class Gateway:
     async def _on_connection(self, socket_connection: ServerConnection) -> None:
         connection = Connection(socket_connection, self._visits.pop(socket_connection), self._desk)
         self._connections.add(connection)
+        self._garbage.came()
         if self._refusing:  # came while its upgrade was looked at
             connection.outlet.close_soon(1001, DRAINING)
         try:
@@ -319,6 +322,7 @@ class Gateway:
             raise
         finally:
             self._connections.discard(connection)
+            self._garbage.left()
 
     async def _tick(self) -> None:
         while True:

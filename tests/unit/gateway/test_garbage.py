@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.garbage import FROZEN_EVERY, LEFT_AT_LEAST, YOUNG, Garbage
+from gateway.garbage import FROZEN_EVERY, LEFT_AT_LEAST, YOUNG, Garbage, settle
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def _as_before() -> Iterator[None]:
 
 def test_what_is_there_at_the_start_is_out_of_sight() -> None:
     """And young objects are looked at less often."""
-    Garbage().started()
+    settle()
     assert gc.get_freeze_count() > 1_000
     assert gc.get_threshold()[0] == YOUNG
 
