@@ -22,6 +22,19 @@ class GatewayConfig:
     host: str = setting("127.0.0.1", "Address to listen on.")
     port: Port = setting(8080, "Port for HTTP and WebSocket; 0 for any.")
     public_url: str = setting("", "Address that listeners are sent to; the request's own host when empty.")
+    allowed_origins: str = setting(
+        "",
+        "Pages elsewhere that may open WebSockets, e.g. https://talks.example, with commas; * for any. Pages "
+        "of the gateway itself and programs that are no browser always may.",
+    )
+    stage_frame_origins: str = setting("", "Sites that may show the stage page in a frame, with commas.")
+    login_authorize_url: str = setting("", "Where speakers log in (OpenID Connect, code flow with PKCE).")
+    login_token_url: str = setting("", "Where the page gets its token after the login.")
+    login_client_id: str = setting("", "Client id of the pages at that login; a public client, no secret.")
+    login_scope: str = setting("openid", "Scopes that the pages ask for at the login, with spaces.")
+    local_sign_in: bool = setting(
+        True, "Whether the speaker's page signs in with one click on the gateway's own machine."
+    )
     data_dir: str = setting("var", "Directory of the local issuer's key.")
     session_target: str = setting("127.0.0.1:50051", "Session service, host:port.")
     transcription_target: str = setting("127.0.0.1:50052", "Transcription service, host:port.")

@@ -7,12 +7,49 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
+from gateway.web.security import EVERYWHERE
+
 MAX_HEAD_BYTES = 16 * 1024
 HEAD_WITHIN_S = 10.0
 
 _END = b"\r\n\r\n"
+_REFUSAL = (
+    "".join(
+        f"\r\n{name}: {value}"
+        for name, value in {
+            **EVERYWHERE,
+            "Cache-Control": "no-store",
+            "Connection": "close",
+            "Content-Length": "0",
+        }.items()
+    ).encode()
+    + _END
+)
 
 MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
+
+
+class Lobby:
+    """The connections that have not said yet what they want."""
+
+    def __init__(self) -> None:
+        self._waiting: set[Front] = set()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def enter(self, front: "Front") -> None:
+        """It has come."""
+        self._waiting.add(front)
+
+    def leave(self, front: "Front") -> None:
+        """It is gone, or somebody else's."""
+        self._waiting.discard(front)
+
+    def close(self) -> None:
+        """Send all away."""
+        for front in tuple(self._waiting):
+            front.abort()
 
 
 class Front(asyncio.Protocol):
@@ -22,10 +59,16 @@ class Front(asyncio.Protocol):
     """
 
     def __init__(
-        self, *, websocket: MakeProtocol, http: MakeProtocol, head_within_s: float = HEAD_WITHIN_S
+        self,
+        *,
+        websocket: MakeProtocol,
+        http: MakeProtocol,
+        lobby: Lobby,
+        head_within_s: float = HEAD_WITHIN_S,
     ) -> None:
         self._websocket = websocket
         self._http = http
+        self._lobby = lobby
         self._head_within_s = head_within_s
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -34,6 +77,7 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the head."""
         self._transport = cast(asyncio.Transport, transport)
+        self._lobby.enter(self)
         self._late = asyncio.get_running_loop().call_later(
             self._head_within_s, self._refuse, b"408 Request Timeout"
         )
@@ -52,6 +96,13 @@ class Front(asyncio.Protocol):
         """It went before it said what it wanted."""
         self._forget()
 
+    def abort(self) -> None:
+        """Close the connection without a word."""
+        transport = self._transport
+        self._forget()
+        if transport is not None:
+            transport.abort()
+
     def _hand_over(self, make: MakeProtocol) -> None:
         transport, received = self._transport, bytes(self._received)
         self._forget()
@@ -66,13 +117,14 @@ class Front(asyncio.Protocol):
         transport = self._transport
         self._forget()
         if transport is not None and not transport.is_closing():
-            transport.write(b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            transport.write(b"HTTP/1.1 " + status + _REFUSAL)
             transport.close()
 
     def _forget(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None
+        self._lobby.leave(self)
         self._transport = None
         self._received = bytearray()
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Self
+from typing import Any, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakKeyDictionary
 
@@ -30,13 +30,17 @@ from gateway.connection import Connection, Visit
 from gateway.departure import Departure, Schedule, unless_hurried
 from gateway.desk import Desk, Languages
 from gateway.fanout import Hub
+from gateway.front import Front, Lobby
 from gateway.garbage import Garbage
-from gateway.http import Answer, Site, bearer, wants_upgrade
+from gateway.http import Answer, bearer
 from gateway.lease import keep_lease
 from gateway.limits import KeyedBuckets
 from gateway.rooms import Rooms
 from gateway.sessions import IDEMPOTENT, SERVICE, Sessions
 from gateway.streams import Stations
+from gateway.web.app import Site, application
+from gateway.web.origins import AllowedOrigins
+from gateway.web.serving import PageServer
 
 WEBSOCKET_PATHS = ("/", "/ws", "/prod")
 # Frames up to this are answered with an error; above it the connection is closed with 1009.
@@ -90,11 +94,22 @@ class Neighbours:
 class Gateway:
     """A running gateway. Made by `start`; ended by `aclose`, which drains it."""
 
-    def __init__(self, desk: Desk, site: Site, *, port: int, neighbours: Neighbours) -> None:
+    def __init__(self, desk: Desk, *, issuer: LocalIssuer | None, port: int, neighbours: Neighbours) -> None:
         self.port = port
         self._neighbours = neighbours
         self._desk = desk
-        self._site = site
+        self._lobby = Lobby()
+        self._pages = PageServer(
+            application(
+                Site(
+                    config=desk.config,
+                    issuer=issuer,
+                    languages=desk.languages,
+                    ready=lambda: self.ready,
+                    clock=desk.clock,
+                )
+            )
+        )
         self._connections: set[Connection] = set()
         self._garbage = Garbage()
         self._visits: WeakKeyDictionary[ServerConnection, Visit] = WeakKeyDictionary()
@@ -106,6 +121,7 @@ class Gateway:
         per_minute = desk.config.rate_limit_connection_attempts_per_min
         self._attempts = KeyedBuckets(rate=per_minute / 60, burst=per_minute)
         self._trusted = networks(desk.config.trusted_proxies)
+        self._origins = AllowedOrigins.of(desk.config.allowed_origins, public_url=desk.config.public_url)
         self._resources = contextlib.AsyncExitStack()
 
     @property
@@ -164,12 +180,7 @@ class Gateway:
                 clock_ms=wall_clock_ms,
                 clock=clock,
             )
-            gateway = cls(
-                desk,
-                Site(issuer=issuers.local, ready=lambda: gateway.ready),
-                port=port,
-                neighbours=neighbours,
-            )
+            gateway = cls(desk, issuer=issuers.local, port=port, neighbours=neighbours)
             follower = asyncio.create_task(rooms.follow(), name="follow-sessions")
             follower.add_done_callback(gateway._on_needed_done)
             stack.push_async_callback(_cancel, follower)
@@ -178,6 +189,9 @@ class Gateway:
             keeper = asyncio.create_task(keep_lease(sessions, on_lost=gateway.send_away), name="lease")
             keeper.add_done_callback(gateway._on_needed_done)
             stack.push_async_callback(_cancel, keeper)
+            await gateway._pages.open()
+            stack.push_async_callback(gateway._pages.aclose)
+            stack.callback(gateway._lobby.close)
             server = gateway._server = await gateway._serve(listening)
             stack.push_async_callback(_close_server, server)
             gateway._resources = stack.pop_all()
@@ -265,6 +279,15 @@ class Gateway:
             close_timeout=CLOSE_S,
             logger=_websocket_logger(),
             server_header=None,
+            # typed as a subclass; whatever makes a protocol does
+            create_connection=cast(type[ServerConnection], self._front),
+        )
+
+    def _front(self, *arguments: Any, **options: Any) -> Front:
+        return Front(
+            websocket=lambda: ServerConnection(*arguments, **options),
+            http=self._pages.connection,
+            lobby=self._lobby,
         )
 
     async def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -272,11 +295,11 @@ class Gateway:
             target = urlsplit(request.path)
         except ValueError:
             return Answer(HTTPStatus.BAD_REQUEST, b"That is no address.\n").response()
-        path = target.path
-        if not wants_upgrade(request):
-            return self._site.answer(path).response()
-        if path not in WEBSOCKET_PATHS:
+        if target.path not in WEBSOCKET_PATHS:
             return Answer(HTTPStatus.NOT_FOUND, b"There is nothing here.\n").response()
+        host = request.headers.get("Host", "")
+        if not self._origins.allow(request.headers.get_all("Origin"), host=host):
+            return Answer(HTTPStatus.FORBIDDEN, b"Pages of that site may not connect.\n").response()
         if self._refusing:
             wait_s = ELSEWHERE_S if self._neighbours.on_bus else float(self._desk.config.drain_seconds)
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n", retry_after_s=wait_s).response()

@@ -8,7 +8,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.front import MAX_HEAD_BYTES, Front, wants_websocket
+from gateway.front import MAX_HEAD_BYTES, Front, Lobby, wants_websocket
 
 PAGE = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 UPGRADE = b"GET /ws HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
@@ -32,12 +32,23 @@ class Named(asyncio.Protocol):
         self._transport.close()
 
 
+@pytest.fixture
+def lobby() -> Lobby:
+    """Where connections wait."""
+    return Lobby()
+
+
 @pytest_asyncio.fixture
-async def port() -> AsyncIterator[int]:
+async def port(lobby: Lobby) -> AsyncIterator[int]:
     """A server with a short patience."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Front(websocket=lambda: Named(b"websocket"), http=lambda: Named(b"http"), head_within_s=0.3),
+        lambda: Front(
+            websocket=lambda: Named(b"websocket"),
+            http=lambda: Named(b"http"),
+            lobby=lobby,
+            head_within_s=0.3,
+        ),
         "127.0.0.1",
         0,
     )

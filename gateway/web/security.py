@@ -1,0 +1,64 @@
+"""Headers that say what a page may do and who may look at it. Pure.
+
+The pages have no inline script or style, load nothing from other hosts and are shown in no frame.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+# Also for what is no page: a browser may be made to show it as one.
+_NOTHING: Final = (
+    "default-src 'none'; media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HOST = re.compile(r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+EVERYWHERE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Content-Security-Policy": _NOTHING,
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), payment=(), usb=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+)
+"""On every answer, unless it says otherwise itself."""
+
+
+def page_policy(
+    *, hosts: Iterable[str] = (), token_origin: str = "", framed_by: Iterable[str] = ()
+) -> Mapping[str, str]:
+    """The headers of a page that may open WebSockets at these hosts, ask at `token_origin` for a token, and
+    be shown in frames of the origins `framed_by`.
+
+    Browsers differ in whether 'self' is also WebSockets on the same host, so they are named.
+    """
+    sockets = [f"{scheme}://{host}" for host in hosts if is_host(host) for scheme in ("ws", "wss")]
+    token = [token_origin] if token_origin else []
+    ancestors = list(framed_by)
+    directives = {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'", *dict.fromkeys(sockets), *token],
+        "media-src": ["'self'", "blob:"],
+        "worker-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'", *token],
+        "frame-ancestors": ancestors or ["'none'"],
+    }
+    policy = "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
+    headers = {**EVERYWHERE, "Content-Security-Policy": policy}
+    if ancestors:
+        del headers["X-Frame-Options"]  # it knows one origin at most
+    return headers
+
+
+def is_host(text: str) -> bool:
+    """Whether `text` is a host as it stands in a Host header, with or without a port."""
+    return _HOST.fullmatch(text) is not None
