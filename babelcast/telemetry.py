@@ -145,6 +145,26 @@ BUS_UNSENT = _meter.create_counter(
     unit="{message}",
     description="Messages that could not be published for longer than they would have been kept.",
 )
+ARCHIVE_UNSENT = _meter.create_counter(
+    "babelcast.archive.unsent",
+    unit="{message}",
+    description="Texts that are in no transcript since the archive could not be reached, or refused them.",
+)
+LIVE_PLAYERS = _meter.create_up_down_counter(
+    "babelcast.gateway.live_players",
+    unit="{player}",
+    description="Players that are sent a continuous stream now.",
+)
+LIVE_PLAYERS_CUT = _meter.create_counter(
+    "babelcast.gateway.live_players_cut",
+    unit="{player}",
+    description="Players cut off because they did not take a continuous stream as fast as it is made.",
+)
+LIVE_CLIPS_LEFT_OUT = _meter.create_counter(
+    "babelcast.gateway.live_clips_left_out",
+    unit="{utterance}",
+    description="Voices that are not in a continuous stream: too many waited, or they were not in Opus.",
+)
 BUS_REOPENED = _meter.create_counter(
     "babelcast.bus.reopened",
     unit="{consumer}",
