@@ -1,6 +1,6 @@
 """One port for WebSockets and plain HTTP: a connection goes to whom its first request is for.
 
-A connection that asked for a page may ask for more pages, but for no WebSocket: browsers open another one.
+Later requests on a connection that asked for a page are its new owner's business.
 """
 
 import asyncio

@@ -20,6 +20,9 @@ from babelcast.auth.config import Trust
 from babelcast.auth.local_issuer import JWKS_PATH, LocalIssuer, local_trust
 from babelcast.auth.verifier import Speaker as Identity
 from babelcast.auth.verifier import open_verifier
+from babelcast.archive.base import Archive
+from babelcast.archive.config import ArchiveConfig
+from babelcast.archive.opening import in_process
 from babelcast.bus.base import Bus
 from babelcast.clock import wall_clock_ms
 from babelcast.errors import BabelcastError, ServiceUnavailable
@@ -38,9 +41,11 @@ from gateway.limits import KeyedBuckets
 from gateway.rooms import Rooms
 from gateway.sessions import IDEMPOTENT, SERVICE, Sessions
 from gateway.streams import Stations
-from gateway.web.app import Site, application
+from gateway.web.app import application
 from gateway.web.origins import AllowedOrigins
 from gateway.web.serving import PageServer
+from gateway.web.transcripts import Transcripts
+from gateway.web.site import Site
 
 WEBSOCKET_PATHS = ("/", "/ws", "/prod")
 # Frames up to this are answered with an error; above it the connection is closed with 1009.
@@ -107,6 +112,7 @@ class Gateway:
                     languages=desk.languages,
                     ready=lambda: self.ready,
                     clock=desk.clock,
+                    more=Transcripts(desk).routes(),
                 )
             )
         )
@@ -137,11 +143,12 @@ class Gateway:
         config: GatewayConfig,
         *,
         bus: Bus,
+        archive: Archive | None = None,
         issuers: Issuers,
         neighbours: Neighbours | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> Self:
-        """Listen and serve; alone if it has no neighbours.
+        """Listen and serve; alone if it has no neighbours, and with texts in memory if no archive is given.
 
         Raises: ServiceUnavailable when the address is taken or there is no issuer.
         """
@@ -165,7 +172,8 @@ class Gateway:
                 resume_window_s=config.resume_window_seconds,
             )
             stack.push_async_callback(hub.aclose)
-            rooms = Rooms(sessions, hub, bus, clock_ms=wall_clock_ms)
+            archive = archive or in_process(ArchiveConfig(), clock_ms=wall_clock_ms)
+            rooms = Rooms(sessions, hub, bus, archive, clock_ms=wall_clock_ms)
             stack.push_async_callback(rooms.aclose)
             desk = Desk(
                 config=config,
@@ -174,6 +182,7 @@ class Gateway:
                 stations=stations,
                 languages=Languages(stations, clock=clock),
                 bus=bus,
+                archive=archive,
                 hub=hub,
                 rooms=rooms,
                 prices=prices.load(config.prices_file),
@@ -284,11 +293,10 @@ class Gateway:
         )
 
     def _front(self, *arguments: Any, **options: Any) -> Front:
-        return Front(
-            websocket=lambda: ServerConnection(*arguments, **options),
-            http=self._pages.connection,
-            lobby=self._lobby,
-        )
+        def websocket() -> ServerConnection:
+            return ServerConnection(*arguments, **options)
+
+        return Front(websocket=websocket, http=lambda: self._pages.connection(websocket), lobby=self._lobby)
 
     async def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
         try:

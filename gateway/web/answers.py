@@ -8,6 +8,7 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
+from gateway.web import requests
 from gateway.web.assets import Asset
 
 REVALIDATE = "no-cache"
@@ -62,15 +63,10 @@ def refusal(
     """What is said when there is no answer: a small page for browsers, a line for others."""
     line = reason or _SAID.get(status, HTTPStatus(status).phrase)
     kept = {"Cache-Control": NEVER_KEEP, "Vary": "Accept", **(headers or {})}
-    if not wants_page(request):
+    if not requests.wants_page(request):
         return web.Response(status=status, text=f"{line}\n", headers=kept)
     page = _PAGE.format(line=escape(line))
     return web.Response(status=status, text=page, content_type="text/html", headers=kept)
-
-
-def wants_page(request: web.Request) -> bool:
-    """Whether a browser asks, rather than a program that takes anything."""
-    return "text/html" in request.headers.get("Accept", "").lower()
 
 
 _SAID: dict[int, str] = {

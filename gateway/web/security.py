@@ -31,7 +31,7 @@ EVERYWHERE: Final[Mapping[str, str]] = MappingProxyType(
 def page_policy(
     *, hosts: Iterable[str] = (), token_origin: str = "", framed_by: Iterable[str] = ()
 ) -> Mapping[str, str]:
-    """The headers of a page that may open WebSockets at these hosts, ask at `token_origin` for a token, and
+    """The header of a page that may open WebSockets at these hosts, ask at `token_origin` for a token, and
     be shown in frames of the origins `framed_by`.
 
     Browsers differ in whether 'self' is also WebSockets on the same host, so they are named.
@@ -53,10 +53,12 @@ def page_policy(
         "frame-ancestors": ancestors or ["'none'"],
     }
     policy = "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())
-    headers = {**EVERYWHERE, "Content-Security-Policy": policy}
-    if ancestors:
-        del headers["X-Frame-Options"]  # it knows one origin at most
-    return headers
+    return {"Content-Security-Policy": policy}
+
+
+def may_be_framed(policy: str) -> bool:
+    """Whether a policy lets other sites show the page; X-Frame-Options could not name them."""
+    return "frame-ancestors" in policy and "frame-ancestors 'none'" not in policy
 
 
 def is_host(text: str) -> bool:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from typing import cast
+from collections.abc import Callable
+from typing import TypeAlias, cast
 
 from aiohttp import web
 
@@ -11,6 +12,9 @@ from gateway.web.security import EVERYWHERE
 IDLE_S = 60.0
 # How long answers that are being given may take when the gateway stops; streams are told before.
 FINISH_S = 2.0
+NAME = "Babelcast"
+
+MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
 
 
 class PageServer:
@@ -27,10 +31,20 @@ class PageServer:
         """Close all connections; idempotent."""
         await self._runner.cleanup()
 
-    def connection(self) -> asyncio.Protocol:
-        """Serves one connection."""
-        return _PageConnection(
-            cast(web.Server, self._runner.server),  # there is one from `open` on
+    def connection(self, websocket: MakeProtocol) -> asyncio.Protocol:
+        """Serves one connection; `websocket` takes over if it asks for a WebSocket later."""
+        return PageConnection(cast(web.Server, self._runner.server), websocket)  # there is one from `open` on
+
+
+class PageConnection(web.RequestHandler):
+    """One connection that asks for pages, one after another."""
+
+    __slots__ = ("_websocket",)
+
+    def __init__(self, server: web.Server, websocket: MakeProtocol) -> None:
+        self._websocket = websocket
+        super().__init__(
+            server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=IDLE_S,
             access_log=cast(logging.Logger, None),  # which aiohttp knows as none at all
@@ -38,11 +52,23 @@ class PageServer:
             lingering_time=0.0,
         )
 
+    def become_websocket(self, request: web.BaseRequest) -> None:
+        """Hand the connection over, beginning with this request. No answer can be given to it any more.
 
-class _PageConnection(web.RequestHandler):
-    """Answers with our headers even what could not be read."""
-
-    __slots__ = ()
+        Browsers open a connection for each WebSocket, but proxies send one over any connection that they have
+        kept from earlier requests.
+        """
+        transport = self.transport
+        if transport is None:
+            return
+        self.transport = None  # or it would be closed with what follows
+        self.connection_lost(None)
+        websocket = self._websocket()
+        transport.set_protocol(websocket)
+        websocket.connection_made(transport)
+        lines = [f"{request.method} {request.raw_path} HTTP/1.1".encode()]
+        lines += [name + b": " + value for name, value in request.raw_headers]
+        websocket.data_received(b"\r\n".join([*lines, b"", b""]))
 
     def handle_error(
         self,
@@ -53,8 +79,7 @@ class _PageConnection(web.RequestHandler):
     ) -> web.StreamResponse:
         """What aiohttp says, without what it quotes of the request."""
         response = super().handle_error(request, status, exc, "That is no request.")
-        response.headers.update({**EVERYWHERE, "Cache-Control": "no-store"})
-        response.headers["Server"] = ""
+        response.headers.update({**EVERYWHERE, "Cache-Control": "no-store", "Server": NAME})
         return response
 
 

@@ -1,0 +1,37 @@
+"""What a request says about itself. Pure."""
+
+from aiohttp import web
+
+from gateway.web.signin import is_local
+from gateway.web.site import Site
+
+
+def host(request: web.BaseRequest) -> str:
+    """The Host header; "" when there is none, for which `request.host` would ask the name service."""
+    return request.headers.get("Host", "")
+
+
+def peer(request: web.BaseRequest) -> str:
+    """The address at the other end of the connection; "" when it is gone."""
+    name = None if request.transport is None else request.transport.get_extra_info("peername")
+    return str(name[0]) if name else ""
+
+
+def wants_page(request: web.BaseRequest) -> bool:
+    """Whether a browser asks, rather than a program that takes anything."""
+    return "text/html" in request.headers.get("Accept", "").lower()
+
+
+def wants_websocket(request: web.BaseRequest) -> bool:
+    """Whether it asks for an upgrade."""
+    return any("websocket" in value.lower() for value in request.headers.getall("Upgrade", []))
+
+
+def may_sign_in_locally(request: web.BaseRequest, site: Site) -> bool:
+    """Whether it comes from somebody at the machine of a gateway that is its own issuer."""
+    return (
+        site.issuer is not None
+        and site.config.local_sign_in
+        and not site.config.trusted_proxies
+        and is_local(peer=peer(request), host=host(request), headers=request.headers)
+    )
