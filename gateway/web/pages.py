@@ -1,6 +1,7 @@
 """The pages, the files that they are made of, and the small answers that need no session."""
 
 import functools
+import io
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -136,7 +137,16 @@ class Pages:
 @functools.lru_cache(maxsize=256)
 def qr_code(url: str) -> bytes:
     """An SVG without a size of its own."""
-    picture = segno.make(url, error="m", micro=False).svg_inline(
-        border=4, light="#fff", omitsize=True, svgns=True, svgclass=None, lineclass=None, title=url
+    picture = io.BytesIO()
+    segno.make_qr(url, error="m").save(
+        picture,
+        kind="svg",
+        border=4,
+        light="#fff",
+        xmldecl=False,
+        omitsize=True,
+        svgclass=None,
+        lineclass=None,
+        title=url,
     )
-    return picture.encode()
+    return picture.getvalue()
