@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from babelcast import config, errors
+from babelcast.archive.config import ArchiveConfig
 from babelcast.auth.config import AuthConfig
 from babelcast.bus.config import BusConfig
 from babelcast.client.settings import ClientSettings
@@ -32,7 +33,7 @@ from translation_svc.config import TranslationConfig
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = (ROOT / "docs" / "protocol.md", ROOT / "docs" / "client.md", ROOT / "README.md")
 CONFIGS: Final = {
-    "gateway": (GatewayConfig, AuthConfig, BusConfig),
+    "gateway": (GatewayConfig, AuthConfig, BusConfig, ArchiveConfig),
     "session": (SessionConfig, BusConfig),
     "transcription": (TranscriptionConfig,),
     "translation": (TranslationConfig,),

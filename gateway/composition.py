@@ -1,12 +1,17 @@
 """Puts a gateway together with its bus, in this process or in several others."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from babelcast.archive.base import Archive
+from babelcast.archive.config import ArchiveConfig
+from babelcast.archive.opening import open_archive
 from babelcast.bus.base import Bus
 from babelcast.bus.config import BusConfig
 from babelcast.bus.opening import open_bus
+from babelcast.clock import wall_clock_ms
 from babelcast.config import load
 from gateway import garbage
 from gateway.config import GatewayConfig
@@ -16,10 +21,11 @@ from gateway.workers import Workers
 
 @dataclass(slots=True)
 class GatewayOnBus:
-    """A gateway and the bus that it has for itself."""
+    """A gateway with the bus and the archive that it has for itself."""
 
     gateway: Gateway
     bus: Bus
+    archive: Archive
 
     @property
     def port(self) -> int:
@@ -31,9 +37,10 @@ class GatewayOnBus:
         self.gateway.hurry()
 
     async def aclose(self) -> None:
-        """Drain the gateway, and let go of the bus."""
+        """Drain the gateway, and let go of bus and archive."""
         await self.gateway.aclose()
         await self.bus.aclose()
+        await self.archive.aclose()
 
 
 async def start_gateway(environ: Mapping[str, str], *, issuers: Issuers) -> GatewayOnBus | Workers:
@@ -53,12 +60,16 @@ async def start_here(environ: Mapping[str, str], *, issuers: Issuers, on_port: b
     Raises: ConfigError, ServiceUnavailable.
     """
     config, bus_config = load(GatewayConfig, environ), load(BusConfig, environ)
-    bus = await open_bus(bus_config, retention_s=config.resume_window_seconds, clock=time.monotonic)
+    archive_config = load(ArchiveConfig, environ)
     neighbours = Neighbours(on_bus=bool(bus_config.servers), on_port=on_port)
-    try:
-        gateway = await Gateway.start(config, bus=bus, issuers=issuers, neighbours=neighbours)
-    except BaseException:
-        await bus.aclose()
-        raise
+    async with contextlib.AsyncExitStack() as stack:
+        bus = await open_bus(bus_config, retention_s=config.resume_window_seconds, clock=time.monotonic)
+        stack.push_async_callback(bus.aclose)
+        archive = await open_archive(bus_config, archive_config, clock_ms=wall_clock_ms)
+        stack.push_async_callback(archive.aclose)
+        gateway = await Gateway.start(
+            config, bus=bus, archive=archive, issuers=issuers, neighbours=neighbours
+        )
+        stack.pop_all()
     garbage.settle()
-    return GatewayOnBus(gateway, bus)
+    return GatewayOnBus(gateway, bus, archive)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelcast import languages
+from babelcast.archive.base import Archive
 from babelcast.auth.verifier import TokenVerifier
 from babelcast.bus.base import Bus
 from babelcast.errors import BabelcastError, UnsupportedLanguage
@@ -89,6 +90,7 @@ class Desk:
     stations: Stations
     languages: Languages
     bus: Bus
+    archive: Archive
     hub: Hub
     rooms: Rooms
     prices: Prices

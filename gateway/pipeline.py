@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 
+from babelcast.archive.base import Archive
 from babelcast.bus.base import Bus, Topic
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.pcm import SAMPLE_RATE_HZ
@@ -26,7 +27,7 @@ from gateway.publisher import Publisher
 from gateway.sentences import OpenSegment, Sentence, Shown, elapsed_ms
 from gateway.sound_warnings import SoundWarnings
 from gateway.streams import Stations, TranscriptionStream
-from gateway.takeover import take_over
+from gateway.takeover import Inheritance, take_over
 from gateway.transcribing import Transcribing
 from gateway.translating import Translating
 from gateway.usage import SessionUsage
@@ -52,6 +53,7 @@ class Pipeline:
         *,
         stations: Stations,
         bus: Bus,
+        archive: Archive,
         hub: Hub,
         tell_speaker: Callable[[ServerMessage], None],
         clock_ms: Callable[[], int],
@@ -84,6 +86,7 @@ class Pipeline:
         self._publisher = Publisher(
             session,
             bus=bus,
+            archive=archive,
             awaited=self._awaited,
             epoch=session.owner_epoch,
             tell_speaker=tell_speaker,
@@ -239,9 +242,11 @@ class Pipeline:
 
     async def _run(self, stream: TranscriptionStream | None) -> None:
         try:
-            if self._inherits:
-                await self._inherit()
+            inheritance = await self._inherit() if self._inherits else None
             async with asyncio.TaskGroup() as group:
+                if inheritance is not None:
+                    keeping = self._publisher.keep_again(inheritance.log.finals, inheritance.captions)
+                    group.create_task(keeping, name="keep-again")
                 checkpoints = group.create_task(self._checkpoints(), name="checkpoints")
                 group.create_task(self._translating.run(), name="translating")
                 if not self._inherits or await self._begin_again():
@@ -254,7 +259,7 @@ class Pipeline:
             self._count()
             self.usage.listening(0)  # counted also when there is no speaker to be told at the end
 
-    async def _inherit(self) -> None:
+    async def _inherit(self) -> Inheritance:
         """Become the owner, and begin where the one before stopped."""
         epoch = self._publisher.epoch
         self._transcribing.expect_again()
@@ -281,6 +286,7 @@ class Pipeline:
             self.usage.go_on(handover.checkpoint)
         log.info("talk taken over", extra={"epoch": epoch, "segment": handover.next_segment})
         self._placed.set_result(handover.checkpoint)
+        return inheritance
 
     async def _begin_again(self) -> bool:
         """Wait for the speaker's audio; False when none comes. When it does not begin where the words that

@@ -1,12 +1,14 @@
 """The one writer of a session: captions, voices, their numbers and notices, to the bus and the speaker."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from babelcast.archive.base import Archive, Entry
 from babelcast.bus.base import Bus, Topic
+from babelcast.errors import ServiceUnavailable
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.session.v1 import session_pb2 as session_api
-from gateway import messages
+from gateway import archiving, messages
 
 
 class Publisher:
@@ -17,6 +19,7 @@ class Publisher:
         session: session_api.Session,
         *,
         bus: Bus,
+        archive: Archive,
         awaited: Callable[[], set[str]],
         epoch: int,
         tell_speaker: Callable[[ServerMessage], None],
@@ -28,6 +31,8 @@ class Publisher:
         self.epoch = epoch
         self._session = session
         self._bus = bus
+        self._archive = archive
+        self._talk = archiving.talk_of(session)
         self._awaited = awaited
         self._tell_speaker = tell_speaker
         self._clock_ms = clock_ms
@@ -70,6 +75,8 @@ class Publisher:
             return
         # in this order: what the speaker has seen is in the log
         await self._publish(self.source, event.Broadcast(transcript=transcript))
+        if transcript.is_final:
+            self._keep(self.source, archiving.said(transcript, epoch=self.epoch, now_ms=self._clock_ms()))
         self._tell_speaker(messages.transcript(transcript, now_ms=self._clock_ms(), request_id=request_id))
 
     async def checkpoint(self, checkpoint: event.Checkpoint) -> None:
@@ -79,6 +86,33 @@ class Publisher:
     async def caption(self, language: str, caption: event.Caption) -> None:
         """Show a language's listeners."""
         await self._publish(language, event.Broadcast(caption=caption))
+
+    async def final_caption(
+        self, language: str, caption: event.Caption, *, start_ms: int, end_ms: int
+    ) -> None:
+        """Show a language's listeners a caption that stays, of what was said from one place to another."""
+        await self.caption(language, caption)
+        self._keep(
+            language,
+            archiving.translated(
+                caption, start_ms=start_ms, end_ms=end_ms, epoch=self.epoch, now_ms=self._clock_ms()
+            ),
+        )
+
+    async def keep_again(
+        self, finals: Mapping[int, event.Transcript], captions: Mapping[str, Sequence[event.Caption]]
+    ) -> None:
+        """Keep what the owner before has published and did not come to keep."""
+        entries = archiving.published(
+            finals, captions, source=self.source, epoch=self.epoch, now_ms=self._clock_ms()
+        )
+        for language, shown in entries.items():
+            try:
+                kept = await self._archive.read(self._talk, language)
+            except ServiceUnavailable:  # then what is there already is kept twice, and counts once
+                kept = ()
+            for entry in archiving.missing(shown, kept=kept):
+                self._keep(language, entry)
 
     async def spoken_over(self, language: str, segment: int) -> None:
         """Tell a language's listeners that a sentence stays without voice; it takes no number."""
@@ -119,6 +153,9 @@ class Publisher:
         self._tell_speaker(messages.service_notice("", notice, now_ms=self._clock_ms()))
         for language in sorted(told):
             await self._publish(language, event.Broadcast(notice=notice))
+
+    def _keep(self, language: str, entry: Entry) -> None:
+        self._archive.append(self._talk, language, entry)
 
     def _languages(self) -> set[str]:
         return {*self._session.audience.languages, *self._awaited()}

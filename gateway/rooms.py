@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from babelcast.archive.base import Archive
 from babelcast.bus.base import Bus, NotOwner
 from babelcast.errors import BabelcastError, ErrorCode
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
 from gateway import messages
+from gateway.archiving import talk_of
 from gateway.fanout import Hub
 from gateway.inbound import Inbound
 from gateway.outlet import Outlet
@@ -91,9 +93,12 @@ class Room:
 class Rooms:
     """Follows the session service's changes and brings them to the rooms."""
 
-    def __init__(self, sessions: Sessions, hub: Hub, bus: Bus, *, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, sessions: Sessions, hub: Hub, bus: Bus, archive: Archive, *, clock_ms: Callable[[], int]
+    ) -> None:
         self._sessions = sessions
         self._bus = bus
+        self._archive = archive
         self._hub = hub
         self._clock_ms = clock_ms
         self._rooms: dict[str, Room] = {}
@@ -176,6 +181,8 @@ class Rooms:
         if room.pipeline is not None:
             await room.pipeline.finish(timeout_s=FINISH_WITHIN_S)
             room.pipeline = None
+        # also where it was not owned: its owner may be gone
+        self._archive.end(talk_of(room.session), at_ms=self._clock_ms())
         if room.owned:
             with contextlib.suppress(BabelcastError):  # what is not forgotten now goes when it is too old
                 await self._bus.forget(room.session.session_id)

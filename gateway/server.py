@@ -16,13 +16,13 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from babelcast import prices
+from babelcast.archive.base import Archive
+from babelcast.archive.config import ArchiveConfig
+from babelcast.archive.opening import in_process
 from babelcast.auth.config import Trust
 from babelcast.auth.local_issuer import JWKS_PATH, LocalIssuer, local_trust
 from babelcast.auth.verifier import Speaker as Identity
 from babelcast.auth.verifier import open_verifier
-from babelcast.archive.base import Archive
-from babelcast.archive.config import ArchiveConfig
-from babelcast.archive.opening import in_process
 from babelcast.bus.base import Bus
 from babelcast.clock import wall_clock_ms
 from babelcast.errors import BabelcastError, ServiceUnavailable
@@ -44,8 +44,8 @@ from gateway.streams import Stations
 from gateway.web.app import application
 from gateway.web.origins import AllowedOrigins
 from gateway.web.serving import PageServer
-from gateway.web.transcripts import Transcripts
 from gateway.web.site import Site
+from gateway.web.transcripts import Transcripts
 
 WEBSOCKET_PATHS = ("/", "/ws", "/prod")
 # Frames up to this are answered with an error; above it the connection is closed with 1009.

@@ -272,6 +272,7 @@ class Speaker:
             room.session,
             stations=self._desk.stations,
             bus=self._desk.bus,
+            archive=self._desk.archive,
             hub=self._desk.hub,
             tell_speaker=room.tell_speaker,
             clock_ms=self._desk.clock_ms,

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelcast.bus.base import Bus, Topic
 from babelcast.errors import ServiceUnavailable
+from babelcast.event.v1 import event_pb2 as event
 from gateway.backoff import Backoff
 from gateway.handover import Handover, Log, hand_over, read_log
 
@@ -24,6 +25,8 @@ class Inheritance:
     handover: Handover
     sequences: Mapping[str, int]
     log: Log
+    captions: Mapping[str, Sequence[event.Caption]]
+    """The final captions that are published, by language."""
 
 
 async def take_over(
@@ -57,4 +60,13 @@ async def _attempt(
     claimed = await asyncio.gather(*(bus.claim(target, epoch=epoch) for target in topics))
     histories = await asyncio.gather(*(bus.history(target, after_sequence=0) for target in topics))
     handover = hand_over(read, dict(zip(targets, histories, strict=True)), source=source, epoch=epoch)
-    return Inheritance(handover, dict(zip(targets, claimed, strict=True)), read)
+    captions = {target: _final_captions(history) for target, history in zip(targets, histories, strict=True)}
+    return Inheritance(handover, dict(zip(targets, claimed, strict=True)), read, captions)
+
+
+def _final_captions(history: Iterable[event.Broadcast]) -> list[event.Caption]:
+    return [
+        broadcast.caption
+        for broadcast in history
+        if broadcast.HasField("caption") and broadcast.caption.is_final
+    ]

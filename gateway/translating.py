@@ -309,7 +309,9 @@ class Translating:
             source_text=sentence.text,
             is_final=True,
         )
-        await self._publisher.caption(language, caption)
+        await self._publisher.final_caption(
+            language, caption, start_ms=sentence.start_ms, end_ms=sentence.end_ms
+        )
 
 
 def _request(segment: api.Segment) -> api.StreamingTranslateRequest:

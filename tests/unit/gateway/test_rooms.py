@@ -6,6 +6,8 @@ from typing import cast
 
 import pytest
 
+from babelcast.archive.config import ArchiveConfig
+from babelcast.archive.opening import in_process
 from babelcast.bus.in_process import InProcessBus
 from babelcast.errors import ServiceUnavailable, SessionNotFound
 from babelcast.session.v1 import session_pb2 as api
@@ -75,7 +77,8 @@ async def rooms_of(record: Record) -> Rooms:
     """Rooms that follow that record."""
     bus = InProcessBus(retention_s=60, clock=time.monotonic)
     hub = Hub(bus, clock_ms=lambda: 0, clock=time.monotonic, resume_window_s=60)
-    rooms = Rooms(cast("Sessions", record), hub, bus, clock_ms=lambda: 0)
+    archive = in_process(ArchiveConfig(), clock_ms=lambda: 0)
+    rooms = Rooms(cast("Sessions", record), hub, bus, archive, clock_ms=lambda: 0)
     await rooms.follow()
     return rooms
 
