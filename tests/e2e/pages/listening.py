@@ -1,0 +1,61 @@
+"""The listener's page in the hands of somebody."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from playwright.async_api import Locator, Page, expect
+
+from tests.e2e.pages.chromium import PHONE, Browsing, Scheme, Screen, Watched
+
+CAPTION_WITHIN_MS = 15_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A listener's page."""
+
+    watched: Watched
+
+    @property
+    def page(self) -> Page:
+        """The browser's page."""
+        return self.watched.page
+
+    def part(self, test_id: str) -> Locator:
+        """An element by its data-testid."""
+        return self.page.get_by_test_id(test_id)
+
+    @property
+    def finals(self) -> Locator:
+        """The texts of all finished captions."""
+        return self.part("captions").locator('[data-segment][data-final="true"] .text')
+
+    async def listen(self, language: str) -> None:
+        """Choose a language and press the button."""
+        await self.part("language").select_option(language)
+        await self.part("listen").click()
+        await expect(self.part("pause")).to_be_visible()
+
+    async def read(self, texts: Sequence[str], *, within_ms: float = CAPTION_WITHIN_MS) -> None:
+        """Wait until exactly these captions stand there."""
+        await expect(self.finals).to_have_text(list(texts), timeout=within_ms)
+
+    async def read_last(self, text: str, *, within_ms: float = CAPTION_WITHIN_MS) -> None:
+        """Wait until the last finished caption is this."""
+        await expect(self.finals.last).to_have_text(text, timeout=within_ms)
+
+
+async def visit(
+    browsing: Browsing,
+    path: str,
+    screen: Screen = PHONE,
+    *,
+    locale: str = "en-GB",
+    scheme: Scheme = "light",
+    base: str = "",
+    expected: Sequence[str] = (),
+) -> Listening:
+    """Open a listener's page."""
+    return Listening(
+        await browsing.open(path, screen, locale=locale, scheme=scheme, base=base, expected=expected)
+    )

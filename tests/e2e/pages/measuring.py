@@ -1,0 +1,91 @@
+"""What a page plays, measured in the page: loudness and pitch each 25 ms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from playwright.async_api import Page
+
+LOUD = 0.01
+"""Root mean square from which there is sound."""
+TONE_HZ = 400.0
+"""What the scripted voice says everything with."""
+SECONDS_PER_CHARACTER = 0.03
+
+_MEASURE = """
+() => {
+  const audio = [...window.__audios].at(-1);
+  if (!audio) throw new Error('nothing was ever played');
+  const context = new AudioContext();
+  const analyser = new AnalyserNode(context, {fftSize: 4096, smoothingTimeConstant: 0});
+  context.createMediaStreamSource(audio.captureStream()).connect(analyser);
+  const wave = new Float32Array(analyser.fftSize), tones = new Float32Array(analyser.frequencyBinCount);
+  const readings = window.__readings = [];
+  window.__played = audio;
+  setInterval(() => {
+    analyser.getFloatTimeDomainData(wave);
+    analyser.getFloatFrequencyData(tones);
+    const recent = wave.subarray(wave.length - Math.round(context.sampleRate * 0.025));
+    const rms = Math.hypot(...recent) / Math.sqrt(recent.length);
+    let top = 0;
+    for (let bin = 1; bin < tones.length; bin++) if (tones[bin] > tones[top]) top = bin;
+    readings.push([performance.now(), audio.paused ? 0 : rms * audio.volume * !audio.muted,
+      top * context.sampleRate / analyser.fftSize]);
+  }, 25);
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One moment."""
+
+    at_ms: float
+    rms: float
+    pitch_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Sound without a break."""
+
+    start_ms: float
+    end_ms: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return (self.end_ms - self.start_ms) / 1000
+
+
+async def begin(page: Page) -> None:
+    """Begin to measure what the page's media element plays."""
+    await page.evaluate(_MEASURE)
+
+
+async def readings(page: Page) -> list[Reading]:
+    """All since it began."""
+    rows: list[list[float]] = await page.evaluate("window.__readings")
+    return [Reading(*row) for row in rows]
+
+
+def bursts(taken: Sequence[Reading], *, gap_ms: float = 100) -> list[Burst]:
+    """Where there was sound."""
+    found: list[Burst] = []
+    for reading in taken:
+        if reading.rms < LOUD:
+            continue
+        if found and reading.at_ms - found[-1].end_ms < gap_ms:
+            found[-1] = Burst(found[-1].start_ms, reading.at_ms)
+        else:
+            found.append(Burst(reading.at_ms, reading.at_ms))
+    return found
+
+
+def voiced_s(taken: Sequence[Reading]) -> float:
+    """How long there was sound in all."""
+    return sum(burst.seconds for burst in bursts(taken))
+
+
+def expected_s(texts: Sequence[str]) -> float:
+    """How long the scripted voice takes for texts."""
+    return sum(len(text) for text in texts) * SECONDS_PER_CHARACTER
