@@ -131,6 +131,7 @@ async def staged(
     gateway: GatewayConfig | None = None,
     record: SessionConfig | None = None,
     neighbours: Neighbours | None = None,
+    issuers: Issuers | None = None,
 ) -> AsyncIterator[Stage]:
     """Start everything; stop it the way a process does."""
     record_config = dataclasses.replace(
@@ -160,7 +161,7 @@ async def staged(
             translation_target=f"127.0.0.1:{translation_server.port}",
         )
         running = await Gateway.start(
-            config, bus=bus, issuers=Issuers(local=issuer), neighbours=neighbours, clock=clock
+            config, bus=bus, issuers=issuers or Issuers(local=issuer), neighbours=neighbours, clock=clock
         )
         stage = Stage(
             gateway=running,
