@@ -34,9 +34,15 @@ def page_policy(
     """The header of a page that may open WebSockets at these hosts, ask at `token_origin` for a token, and
     be shown in frames of the origins `framed_by`.
 
-    Browsers differ in whether 'self' is also WebSockets on the same host, so they are named.
+    Browsers differ in whether 'self' is also WebSockets on the same host, so they are named; but for IPv6
+    addresses, which a policy has no words for.
     """
-    sockets = [f"{scheme}://{host}" for host in hosts if is_host(host) for scheme in ("ws", "wss")]
+    sockets = [
+        f"{scheme}://{host}"
+        for host in hosts
+        if is_host(host) and "[" not in host
+        for scheme in ("ws", "wss")
+    ]
     token = [token_origin] if token_origin else []
     ancestors = list(framed_by)
     directives = {

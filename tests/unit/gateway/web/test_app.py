@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -62,6 +63,13 @@ def test_the_routes_here_are_all_there_are(site: Site) -> None:
         *known,
         "/local/token",
     }
+
+
+def test_the_documentation_names_all_routes(site: Site) -> None:
+    """With what they give."""
+    page = (Path(__file__).parents[4] / "docs" / "pages.md").read_text()
+    for resource in application(site).router.resources():
+        assert f"| `{resource.canonical}` |" in page
 
 
 async def test_browsers_get_a_page_and_others_a_text(serve: Any) -> None:

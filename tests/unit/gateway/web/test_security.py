@@ -31,6 +31,11 @@ def test_what_is_no_host(text: str) -> None:
     assert not is_host(text)
 
 
+def test_ipv6_addresses_are_left_out() -> None:
+    """Browsers complain of them."""
+    assert "[" not in page_policy(hosts=["[::1]:8080"])["Content-Security-Policy"]
+
+
 def test_nothing_is_framed_unless_it_says_so() -> None:
     """Neither a page without a word about it nor what is no page."""
     assert not may_be_framed("")
