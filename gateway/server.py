@@ -38,10 +38,12 @@ from gateway.garbage import Garbage
 from gateway.http import Answer, bearer
 from gateway.lease import keep_lease
 from gateway.limits import KeyedBuckets
+from gateway.live import LiveStreams
 from gateway.rooms import Rooms
 from gateway.sessions import IDEMPOTENT, SERVICE, Sessions
 from gateway.streams import Stations
 from gateway.web.app import application
+from gateway.web.live import LivePages
 from gateway.web.origins import AllowedOrigins
 from gateway.web.serving import PageServer
 from gateway.web.site import Site
@@ -104,6 +106,7 @@ class Gateway:
         self._neighbours = neighbours
         self._desk = desk
         self._lobby = Lobby()
+        self._live = LiveStreams(desk)
         self._pages = PageServer(
             application(
                 Site(
@@ -112,7 +115,7 @@ class Gateway:
                     languages=desk.languages,
                     ready=lambda: self.ready,
                     clock=desk.clock,
-                    more=Transcripts(desk).routes(),
+                    more=[*Transcripts(desk).routes(), *LivePages(desk, self._live).routes()],
                 )
             )
         )
@@ -200,6 +203,7 @@ class Gateway:
             stack.push_async_callback(_cancel, keeper)
             await gateway._pages.open()
             stack.push_async_callback(gateway._pages.aclose)
+            stack.push_async_callback(gateway._live.aclose)
             stack.callback(gateway._lobby.close)
             server = gateway._server = await gateway._serve(listening)
             stack.push_async_callback(_close_server, server)
@@ -250,6 +254,7 @@ class Gateway:
         """Close all connections, so that clients come back with their resume tokens."""
         for connection in tuple(self._connections):
             connection.outlet.close_soon(1001, "taken for gone; come back")
+        self._live.end_all()
 
     async def aclose(self) -> None:
         """Drain and stop; idempotent. Nothing that hangs holds it up for longer than CLOSE_ALL_S."""
