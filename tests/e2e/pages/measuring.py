@@ -1,5 +1,6 @@
 """What a page plays, measured in the page: loudness and pitch each 25 ms."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ LOUD = 0.01
 """Root mean square from which there is sound."""
 TONE_HZ = 400.0
 """What the scripted voice says everything with."""
+PITCH_WITHIN_HZ = 20.0
 SECONDS_PER_CHARACTER = 0.03
 
 _MEASURE = """
@@ -89,3 +91,15 @@ def voiced_s(taken: Sequence[Reading]) -> float:
 def expected_s(texts: Sequence[str]) -> float:
     """How long the scripted voice takes for texts."""
     return sum(len(text) for text in texts) * SECONDS_PER_CHARACTER
+
+
+async def heard_out(page: Page, texts: Sequence[str], *, share: float = 0.78, within_s: float = 20) -> None:
+    """Wait until so much of `texts` was played (catching up takes a fifth off its time), and see that nothing
+    but the voice was.
+    """
+    async with asyncio.timeout(within_s):
+        while voiced_s(await readings(page)) < expected_s(texts) * share:
+            await page.wait_for_timeout(100)
+    loud = [reading for reading in await readings(page) if reading.rms >= LOUD]
+    off = [reading for reading in loud if abs(reading.pitch_hz - TONE_HZ) > PITCH_WITHIN_HZ]
+    assert len(off) < 0.1 * len(loud), [reading.pitch_hz for reading in off]

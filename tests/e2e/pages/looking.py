@@ -1,0 +1,50 @@
+"""What a page looks like, on every screen, light and dark; and what axe says about it."""
+
+from dataclasses import dataclass, field
+
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Page
+
+from tests.e2e.pages.chromium import LAPTOP, PHONE, PROJECTOR, Browsing, Scheme, Screen
+
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+_RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    },
+}
+_OVERFLOW = """
+() => document.documentElement.scrollWidth > innerWidth ? document.documentElement.scrollWidth : 0
+"""
+
+
+@dataclass(slots=True)
+class Looks:
+    """Pictures taken, and faults found in them."""
+
+    browsing: Browsing
+    screens: tuple[Screen, ...] = (PHONE, LAPTOP, PROJECTOR)
+    faults: list[str] = field(default_factory=list)
+
+    async def at(self, page: Page, state: str) -> None:
+        """Look at a page as it is now."""
+        for screen in self.screens:
+            await page.set_viewport_size({"width": screen.width, "height": screen.height})
+            for scheme in SCHEMES:
+                await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                name = f"{state}-{screen.name}-{scheme}"
+                await self.browsing.shot(page, name)
+                if screen is not PROJECTOR:
+                    await self._ask_axe(page, name)
+            too_wide: int = await page.evaluate(_OVERFLOW)
+            if too_wide:
+                self.faults.append(f"{state}-{screen.name}: {too_wide} pixels wide")
+
+    async def _ask_axe(self, page: Page, name: str) -> None:
+        results = await Axe().run(page, options=_RULES)
+        for violation in results.response["violations"]:
+            for node in violation["nodes"]:
+                seen = str(node.get("html", ""))[:120]
+                self.faults.append(f"{name}: {violation['id']}: {node['target']} {seen}")

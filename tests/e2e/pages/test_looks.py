@@ -1,0 +1,69 @@
+"""Every state of every page on a phone, a laptop and a projector, light and dark: pictures, and axe."""
+
+import pytest
+from playwright.async_api import expect
+
+from babelcast import scripted
+from tests.e2e.pages.chromium import Browsing
+from tests.e2e.pages.listening import Listening, visit
+from tests.e2e.pages.looking import Looks
+from tests.e2e.pages.speaking import lectern
+from tests.e2e.pages.talks import Talk
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_the_listeners_page_in_all_its_states(browsing: Browsing, talk: Talk) -> None:
+    """Asked for a code, invited, waiting, reading, beside the original, paused, ended."""
+    looks = Looks(browsing)
+    page = await visit(browsing, "/")
+    await looks.at(page.page, "listen-home")
+    await page.page.goto(f"{browsing.base}/{talk.code}")
+    await expect(page.part("listen")).to_be_enabled()
+    await looks.at(page.page, "listen-invited")
+    await page.listen("es")
+    await looks.at(page.page, "listen-waiting")
+    await talk.say(3)
+    await page.read(talk.heard_in("es"))
+    await looks.at(page.page, "listen-reading")
+    await page.part("original").click()
+    await looks.at(page.page, "listen-original")
+    await page.part("pause").click()
+    await looks.at(page.page, "listen-paused")
+    await talk.speaker.end()
+    await expect(page.part("status")).to_contain_text("ended", ignore_case=True)
+    await looks.at(page.page, "listen-ended")
+    assert looks.faults == []
+
+
+async def test_the_stage_in_its_states(browsing: Browsing, talk: Talk) -> None:
+    """Before and while something is said, in one language and in two."""
+    looks = Looks(browsing)
+    wall = Listening(await browsing.open(f"/{talk.code}/stage?lang=es,fr"))
+    await looks.at(wall.page, "stage-waiting")
+    await talk.say(3)
+    await expect(wall.part("captions").first).to_contain_text(talk.heard_in("es")[-1])
+    await looks.at(wall.page, "stage-two")
+    assert looks.faults == []
+
+
+async def test_the_speakers_page_in_all_its_states(browsing: Browsing) -> None:
+    """Signed out, signed in, speaking, editing, paused, ended."""
+    looks = Looks(browsing)
+    speaker = await lectern(browsing)
+    await looks.at(speaker.page, "speak-signin")
+    await speaker.sign_in()
+    await looks.at(speaker.page, "speak-ready")
+    await speaker.hold(scripted.script_speech(88, 3), lead_s=3)
+    await speaker.start()
+    await looks.at(speaker.page, "speak-started")
+    await speaker.read([scripted.sentence(88, number) for number in range(3)], within_ms=30_000)
+    await looks.at(speaker.page, "speak-speaking")
+    await speaker.part("transcript").get_by_test_id("edit").first.click()
+    await looks.at(speaker.page, "speak-editing")
+    await speaker.page.keyboard.press("Escape")
+    await speaker.part("pause").click()
+    await looks.at(speaker.page, "speak-paused")
+    await speaker.end()
+    await looks.at(speaker.page, "speak-ended")
+    assert looks.faults == []
