@@ -78,6 +78,8 @@ async def _answer(request: web.Request, handler: Handler, *, site: Site) -> web.
         raise
     except Exception:
         log.exception("a page failed", extra={"route": _route(request)})
+        if request.writer.output_size > 0:  # half an answer is out: that it breaks off must be seen
+            _abort(request)
         response = answers.refusal(request, HTTPStatus.INTERNAL_SERVER_ERROR)
     if not site.ready():
         response.force_close()  # its next request goes to another gateway
@@ -86,9 +88,13 @@ async def _answer(request: web.Request, handler: Handler, *, site: Site) -> web.
             await response.prepare(request)
             await response.write_eof()
     except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
+        _abort(request)
     return response
+
+
+def _abort(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 async def _secure(_: web.Request, response: web.StreamResponse) -> None:

@@ -170,6 +170,16 @@ async def test_other_files_are_not_sent(serve: Any, path: str) -> None:
         assert answer.status == 404
 
 
+async def test_a_page_that_is_not_shipped_is_not_there(serve: Any, scene: Any) -> None:
+    """But for the text of an invitation, which needs no page."""
+    for page in scene.folder.glob("*.html"):
+        page.unlink()
+    async with serve() as http:
+        for path, status in (("/", 200), ("/golden-eagle-427", 200), ("/speak", 404)):
+            async with http.get(path, headers=BROWSER) as answer:
+                assert answer.status == status
+
+
 async def test_what_is_not_there_is_said_in_the_asker_s_way(serve: Any) -> None:
     """A page for browsers, a line for programs; and which methods there are."""
     async with serve() as http:
@@ -240,6 +250,22 @@ async def test_a_handler_that_fails_takes_nothing_with_it(
     [record] = [record for record in caplog.records if record.message == "a page failed"]
     assert vars(record)["route"] == "/x/{secret}"
     assert "golden" not in caplog.text
+
+
+async def test_a_stream_that_fails_breaks_off(serve: Any) -> None:
+    """So that nobody takes it for whole."""
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"half")
+        raise RuntimeError("broken")
+
+    async with serve(more=[web.get("/stream", stream)]) as http, http.get("/stream") as answer:
+        for name, value in EVERYWHERE.items():
+            assert answer.headers[name] == value
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()
 
 
 async def test_who_does_not_read_is_cut_off(serve: Any, scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
