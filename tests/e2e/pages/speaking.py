@@ -29,7 +29,7 @@ class Speaking:
     @property
     def finals(self) -> Locator:
         """The finished sentences of the transcript."""
-        return self.part("transcript").locator('[data-segment][data-final="true"] .text')
+        return self.part("transcript").locator('[data-segment][data-final="true"] .sp-said')
 
     async def sign_in(self) -> None:
         """One click: the server is on this machine."""
@@ -64,14 +64,17 @@ class Speaking:
         """Correct a sentence."""
         line = self.part("transcript").locator("[data-segment]").nth(place)
         await line.get_by_test_id("edit").click()
-        field = line.get_by_role("textbox")
+        field = line.get_by_test_id("edit-text")
         await field.fill(text)
         await field.press("Enter")
 
     async def downloaded(self, kind: str) -> str:
         """The transcript as a file."""
+        links = self.part("download")
+        if not await links.is_visible():
+            await self.page.locator("#live-downloads > summary").click()
         async with self.page.expect_download() as started:
-            await self.part("download").locator(f'[href*="transcript.{kind}"]').first.click()
+            await links.locator(f'[href*="transcript.{kind}"]').first.click()
         return (await (await started.value).path()).read_text()
 
     async def end(self) -> None:
