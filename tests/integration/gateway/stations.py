@@ -178,6 +178,7 @@ class Script:
     cut_before_speech_of: set[int] = field(default_factory=set)
     refusals: list[BabelcastError] = field(default_factory=list)
     speech_ms: int = 100
+    opus: bytes = b"OggS-opus"
 
 
 class ScriptedTranslation(mt_rpc.TranslationServiceServicer):
@@ -305,7 +306,7 @@ class ScriptedTranslation(mt_rpc.TranslationServiceServicer):
             language=target.language,
             pcm=sound(self.script.speech_ms),
             sample_rate_hz=SPEECH_RATE_HZ,
-            opus=b"OggS-opus" if target.opus else b"",
+            opus=self.script.opus if target.opus else b"",
             duration_ms=self.script.speech_ms,
         )
 
