@@ -46,6 +46,11 @@ FIELDS: Final = {
     "TranslatedAudio.format": "`pcm` (signed 16-bit little-endian) or `opus` (an Ogg Opus clip).",
     "glossary": "Fixed translations: term → language → translation. At most 500 terms.",
     "glossaryTerms": "How many terms the glossary has.",
+    "history": (
+        "So many seconds of what was said before are shown at once: final captions, or transcripts in the "
+        "language spoken, in order. What nobody listened to in that language yet comes as it is translated, "
+        "up to 3 minutes of it, with its older `segmentId`s. Not with a `resumeToken`."
+    ),
     "idleSeconds": "How long nothing was heard, s.",
     "intensity": "How far from the speaker's usual, 0 to 1.",
     "isActive": "False once the session has ended.",
@@ -121,6 +126,10 @@ FIELDS: Final = {
     ),
     "sequenceNumber": "Counts the voice messages of a session and language from 1, without gaps.",
     "serverTime": "The server's clock, ms since the Unix epoch.",
+    "languageLag": (
+        "For the speaker: language → from the end of the newest sentence until listeners began to hear it, or to "
+        "see it where it has no voice, ms."
+    ),
     "sessionDuration": "Age of the session, s.",
     "sessionId": "The session's code, such as `golden-eagle-427`.",
     "ClientMessage.sessionId": "Your session's code; it need not be given.",

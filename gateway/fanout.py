@@ -16,6 +16,7 @@ from babelcast.protocol.server_messages import ServerMessage
 from gateway import messages
 from gateway.backoff import Backoff
 from gateway.door import Door
+from gateway.late import Earlier, final_texts
 from gateway.outlet import Outlet, binary_frame, text_frame
 
 # Between turns of the loop, so that a large audience does not hold up the speakers: half a millisecond.
@@ -33,6 +34,8 @@ class Seat:
     audio: ask.AudioChoice = "pcm"
     delivery: ask.DeliveryChoice = "json"
     captions: ask.CaptionChoice = "partial"
+    late: bool = False
+    """Whether it is shown what was said before anybody listened in its language."""
     playing: bool = True
 
 
@@ -81,6 +84,8 @@ class Encodings:
             return None
         if kind == "caption" and not self.broadcast.caption.is_final and seat.captions == "final":
             return None
+        if kind == "caption" and self.broadcast.caption.late and not seat.late:
+            return None
         if kind == "transcript" and not self.broadcast.transcript.is_final and seat.captions == "final":
             return None
         return self._frame(("", "")), 0.0
@@ -121,6 +126,7 @@ class Relay:
         self.topic = topic
         self.seats: dict[Seat, None] = {}
         self.joining = 0
+        self.taps: list[list[Broadcast]] = []  # those who join, and are shown what comes meanwhile
         self.last_sequence = 0
         self._delivering = False
         self._gone: set[Outlet] = set()  # since what is being delivered began
@@ -189,6 +195,19 @@ class Relay:
             missed.append(broadcast)
         return missed
 
+    async def texts(self, earlier: Earlier) -> list[Broadcast]:
+        """The final texts that were published until now. The bus tells of the last, which may not have come
+        to be kept yet.
+        """
+        tap: list[Broadcast] = []
+        self.taps.append(tap)
+        try:
+            kept = await earlier.kept()
+            published = await self._bus.history(self.topic, after_sequence=0)
+        finally:
+            self.taps = [other for other in self.taps if other is not tap]
+        return final_texts([*kept, *published, *tap], since_ms=earlier.since_ms)
+
     async def _run(self) -> None:
         backoff = Backoff()
         while True:
@@ -220,6 +239,8 @@ class Relay:
             if broadcast.audio.sequence <= self.last_sequence:
                 return
             self.last_sequence = broadcast.audio.sequence
+        for tap in self.taps:
+            tap.append(broadcast)
         encodings = Encodings(broadcast, self._clock_ms())
         self._delivering = True
         try:
@@ -235,9 +256,9 @@ class Relay:
 
     def _in_rows(self) -> list[Row]:
         if self._rows is None:
-            rows: dict[tuple[str, str, str, bool], Row] = {}
+            rows: dict[tuple[str, str, str, bool, bool], Row] = {}
             for seat in self.seats:
-                wish = (seat.audio, seat.delivery, seat.captions, seat.playing)
+                wish = (seat.audio, seat.delivery, seat.captions, seat.playing, seat.late)
                 row = rows.get(wish)
                 if row is None:
                     row = rows[wish] = Row(dataclasses.replace(seat), [])
@@ -271,9 +292,11 @@ class Hub:
         *,
         greet: Callable[[int], ServerMessage],
         after_sequence: int | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         """Seat a listener: first `greet` with the number of the last voice message, then what it missed
-        after `after_sequence` as far as it is kept, then everything from now on, each once.
+        after `after_sequence` as far as it is kept, or the final texts that `earlier` asks for, then
+        everything from now on, each once.
 
         Raises: ServiceUnavailable.
         """
@@ -284,6 +307,8 @@ class Hub:
         try:
             await relay.opened()
             missed = [] if after_sequence is None else await relay.missed(after_sequence=after_sequence)
+            if earlier is not None:
+                missed = await relay.texts(earlier)
         except BaseException:
             relay.joining -= 1
             await self._close_if_unused(relay)

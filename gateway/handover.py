@@ -185,6 +185,7 @@ def _sentence(transcript: event.Transcript, answers: Mapping[str, _Answers]) -> 
         transcribed_ms=said.transcribed_ms,
         start_ms=transcript.start_ms,
         end_ms=transcript.end_ms,
+        asked={owed.language for owed in said.owed},
     )
     for owed in said.owed:
         waiting = _still_owed(sentence, owed, answers.get(owed.language, _Answers()))

@@ -9,8 +9,10 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
 from gateway import messages
+from gateway.archiving import talk_of
 from gateway.desk import Desk
 from gateway.fanout import Seat
+from gateway.late import Earlier
 from gateway.outlet import Outlet
 from gateway.rooms import Room
 
@@ -76,6 +78,10 @@ class Listener:
                 timestamp=desk.clock_ms(),
             )
 
+        if message.history and not message.resume_token:
+            listener._seat.late = True
+            await listener._sit(answer, earlier=listener._earlier(message.history))
+            return listener
         after = message.last_sequence_number if message.resume_token else None
         await listener._sit(answer, after_sequence=after)
         return listener
@@ -213,12 +219,26 @@ class Listener:
 
         await self._sit(answer)
 
+    def _earlier(self, history_s: int) -> Earlier:
+        return Earlier(
+            self._desk.archive,
+            talk_of(self.room.session),
+            self._language,
+            since_ms=self._desk.clock_ms() - 1000 * history_s,
+        )
+
     async def _sit(
-        self, answer: Callable[[int], say.ServerMessage], *, after_sequence: int | None = None
+        self,
+        answer: Callable[[int], say.ServerMessage],
+        *,
+        after_sequence: int | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         try:
             await self._desk.rooms.confirm(self.room)
-            await self._desk.hub.attach(self._topic, self._seat, after_sequence=after_sequence, greet=answer)
+            await self._desk.hub.attach(
+                self._topic, self._seat, after_sequence=after_sequence, earlier=earlier, greet=answer
+            )
         except BaseException:
             self._desk.rooms.leave(self.room, self.connection_id)
             raise

@@ -161,8 +161,10 @@ class Pipeline:
         audience = self._session.audience
         self.usage.listening(audience.listener_count)
         self._elsewhere.changed(before, audience.languages, now_s=self._clock())
-        if set(audience.languages) - set(before):
+        new = set(audience.languages) - set(before)
+        if new:
             self._translating.expect()
+            self._translating.catch_up(new)
 
     def left_here(self, language: str) -> None:
         """A listener on this gateway leaves a language."""
@@ -199,6 +201,11 @@ class Pipeline:
         """Tell the speaker, who may have come back, why the talk is not transcribed, if it is refused."""
         if self._transcribing.refusal is not None:
             self._notice(REFUSED + self._transcribing.refusal, degraded=True)
+
+    @property
+    def lags(self) -> Mapping[str, int]:
+        """How long after the words each language had them last, ms."""
+        return self._translating.lags
 
     async def edit(self, segment: int, text: str, *, request_id: str = "") -> None:
         """Correct a sentence everywhere; it is shown again, not spoken again. The speaker's transcript is the

@@ -88,15 +88,16 @@ class Publisher:
         await self._publish(language, event.Broadcast(caption=caption))
 
     async def final_caption(
-        self, language: str, caption: event.Caption, *, start_ms: int, end_ms: int
+        self, language: str, caption: event.Caption, *, start_ms: int, end_ms: int, said_ms: int
     ) -> None:
-        """Show a language's listeners a caption that stays, of what was said from one place to another."""
+        """Show a language's listeners a caption that stays, of what was said from one place to another, which
+        ended at `said_ms` (epoch).
+        """
         await self.caption(language, caption)
+        now_ms = said_ms if caption.late else self._clock_ms()
         self._keep(
             language,
-            archiving.translated(
-                caption, start_ms=start_ms, end_ms=end_ms, epoch=self.epoch, now_ms=self._clock_ms()
-            ),
+            archiving.translated(caption, start_ms=start_ms, end_ms=end_ms, epoch=self.epoch, now_ms=now_ms),
         )
 
     async def keep_again(

@@ -25,6 +25,8 @@ class Waiting:
     opus: bool
     text: str | None = None  # once its caption was published
     translated_ms: int = 0
+    late: bool = False
+    """Whether nobody listened in the language when it was said."""
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class Sentence:
     start_ms: int
     end_ms: int
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """The languages that waited for it at any time."""
 
     def logged(self, checkpoint: event.Checkpoint | None = None) -> event.Sentence:
         """What a next owner needs of it; with how far the talk is, in a text that is new."""
@@ -75,8 +79,8 @@ class Sentence:
         elif current is not None:
             current.speak = False
 
-    def request(self) -> translation_api.Segment:
-        """What translation is asked for: the languages that still wait."""
+    def request(self, only: str = "") -> translation_api.Segment:
+        """What translation is asked for: the languages that still wait, or one of them."""
         return translation_api.Segment(
             segment=self.segment,
             revision=self.revision,
@@ -85,6 +89,7 @@ class Sentence:
             targets=[
                 translation_api.Target(language=language, speak=wait.speak, opus=wait.opus)
                 for language, wait in self.waiting.items()
+                if only in {"", language}
             ],
             prosody=translation_api.Prosody(
                 volume_db=self.dynamics.volume_db,
@@ -110,6 +115,12 @@ class Sentences:
     def get(self, segment: int) -> Sentence | None:
         """A sentence that is remembered."""
         return self._by_segment.get(segment)
+
+    def since(self, spoken_ms: int) -> Iterator[Sentence]:
+        """Sentences that were said since a moment, epoch ms, in order."""
+        return (
+            sentence for sentence in tuple(self._by_segment.values()) if sentence.spoken_end_ms >= spoken_ms
+        )
 
     def unanswered(self) -> Iterator[Sentence]:
         """Sentences for which a language still waits, in order."""

@@ -1,8 +1,9 @@
 """The second half of the way: sentences into captions and voices, over as many streams as it takes."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from babelcast.bus.base import Topic
 from babelcast.channel import Channel, ChannelClosed
@@ -23,6 +24,11 @@ from gateway.sentences import Sentence, Sentences, Waiting, elapsed_ms
 from gateway.streams import Stations, TranslationStream
 
 MAX_WAITING_SEGMENTS = 64
+LATE_MS = 180_000
+"""So much of what was said is translated for those who come late to a language."""
+LATE_ANSWER_S = 10.0
+# Policy: those said first are left out.
+MAX_LATE = 256
 PARTIAL_INTERVAL_S = 0.5
 """Partial captions of a language come no more often: nobody reads faster, and each is work for engines."""
 
@@ -51,6 +57,9 @@ class Translating:
         self._on_usage = on_usage
         self._sentences = Sentences()
         self._playout = Playout()
+        self.lags: dict[str, int] = {}
+        """Language -> from the end of the newest sentence until its voice is heard, or its caption seen where
+        there is no voice, ms."""
         self._backoff = Backoff()
         self._moves = False  # whether the last stream ended because its replica was about to stop
         # Policy: a final waits for room, a partial is left out when half is taken.
@@ -58,6 +67,8 @@ class Translating:
         self._partials: Newest[api.Segment] = Newest(PARTIAL_INTERVAL_S)
         self._asked: tuple[int, str, list[str]] | None = None
         self._captions: dict[str, OpenCaption] = {}
+        self._late: Channel[tuple[Sentence, str]] = Channel(MAX_LATE)
+        self._late_answered = asyncio.Event()
 
     def go_on(self, handover: Handover) -> None:
         """Begin where another owner stopped; called before `run`."""
@@ -77,6 +88,7 @@ class Translating:
         for language in self._publisher.targets():
             demand = self._demand(self._publisher.topic(language))
             sentence.waiting[language] = Waiting(speak=demand.voice, opus=demand.opus)
+            sentence.asked.add(language)
 
     async def final(self, sentence: Sentence) -> None:
         """Take a sentence for the languages that wait for it; one that is known stays as it is."""
@@ -103,6 +115,17 @@ class Translating:
             expected = api.ExpectedTargets(languages=languages)
             self._requests.send_dropping_oldest(api.StreamingTranslateRequest(expected=expected))
 
+    def catch_up(self, languages: Collection[str]) -> None:
+        """Let those who begin to listen in languages that nobody listened in read what was said last. It is
+        translated after live work, a sentence at a time, and not spoken.
+        """
+        if self._late.closed:
+            return
+        for sentence in self._sentences.since(self._clock_ms() - LATE_MS):
+            for language in languages:
+                if language != self._publisher.source and language not in sentence.asked:
+                    self._late.send_dropping_oldest((sentence, language))
+
     def revise(self, segment: int, text: str) -> Sentence:
         """Correct a sentence, which is then to be taken by `revised`; it is shown again in every language,
         not spoken again.
@@ -125,20 +148,39 @@ class Translating:
 
     def close(self) -> None:
         """No more sentences; `run` returns when all are answered."""
+        self._late.close()
         self._requests.close()
 
     async def run(self) -> None:
         """Go until closed. The stream is opened when there is somebody who listens."""
         async with asyncio.TaskGroup() as group:
             pacing = group.create_task(self._send_partials(), name="send-partials")
+            catching_up = group.create_task(self._send_late(), name="send-late")
             await self._interpret()
             pacing.cancel()
+            catching_up.cancel()
 
     async def _send_partials(self) -> None:
         while True:
             partial = await self._partials.take()
             if self._has_room():
                 self._requests.send_dropping_oldest(_request(partial))
+
+    async def _send_late(self) -> None:
+        async for sentence, language in self._late:
+            known = self._sentences.get(sentence.segment) is sentence
+            if not known or language in sentence.asked or language not in self._publisher.targets():
+                continue
+            sentence.asked.add(language)
+            sentence.waiting[language] = Waiting(speak=False, opus=False, late=True)
+            self._late_answered.clear()
+            try:
+                await self._requests.send(_request(sentence.request(only=language)))
+            except ChannelClosed:
+                return
+            with contextlib.suppress(TimeoutError):  # its stream broke, or others are in its way
+                async with asyncio.timeout(LATE_ANSWER_S):
+                    await self._late_answered.wait()
 
     async def _interpret(self) -> None:
         try:
@@ -237,11 +279,15 @@ class Translating:
         if sentence is None or waiting is None or answer.revision != sentence.revision:
             return
         if waiting.text is None:
-            await self._final_caption(answer.language, answer.text, sentence)
+            await self._final_caption(answer.language, answer.text, sentence, late=waiting.late)
             waiting.text = answer.text
             waiting.translated_ms = elapsed_ms(sentence.spoken_end_ms, self._clock_ms())
+            if not waiting.speak:
+                self.lags[answer.language] = waiting.translated_ms
         if not waiting.speak:
             sentence.answered(answer.language, waiting)
+        if waiting.late:
+            self._late_answered.set()
         await self._publisher.notice("translation", [answer.language], degraded=False)
 
     async def _on_speech(self, answer: api.Speech) -> None:
@@ -254,6 +300,7 @@ class Translating:
         spoken = _spoken(said, answer, now_ms=now_ms, unplayed_ms=unplayed_ms)
         await self._publisher.voice(answer.language, spoken)
         self._playout.add(answer.language, duration_ms=answer.duration_ms, now_ms=now_ms)
+        self.lags[answer.language] = spoken.timing.heard_ms
         VOICE_LAG.record(spoken.timing.heard_ms / 1000, {LANGUAGE: answer.language})
         for sentence, waiting in heard:
             if waiting.text is None:
@@ -284,8 +331,10 @@ class Translating:
         speech = failure.component == api.COMPONENT_SPEECH
         if not speech and waiting.text is None:
             # better the speaker's own words than a hole in the captions
-            await self._final_caption(failure.language, sentence.text, sentence)
+            await self._final_caption(failure.language, sentence.text, sentence, late=waiting.late)
         sentence.answered(failure.language, waiting)
+        if waiting.late:
+            self._late_answered.set()
         component = "speech" if speech else "translation"
         await self._publisher.notice(component, [failure.language], degraded=True)
 
@@ -301,16 +350,21 @@ class Translating:
                 event.Caption(segment=answer.segment, revision=answer.revision, text=text, is_final=False),
             )
 
-    async def _final_caption(self, language: str, text: str, sentence: Sentence) -> None:
+    async def _final_caption(self, language: str, text: str, sentence: Sentence, *, late: bool) -> None:
         caption = event.Caption(
             segment=sentence.segment,
             revision=sentence.revision,
             text=text,
             source_text=sentence.text,
             is_final=True,
+            late=late,
         )
         await self._publisher.final_caption(
-            language, caption, start_ms=sentence.start_ms, end_ms=sentence.end_ms
+            language,
+            caption,
+            start_ms=sentence.start_ms,
+            end_ms=sentence.end_ms,
+            said_ms=sentence.spoken_end_ms,
         )
 
 

@@ -13,6 +13,7 @@ SequenceNumber: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 AudioChoice: TypeAlias = Literal["pcm", "opus", "none"]
 DeliveryChoice: TypeAlias = Literal["json", "binary"]
 CaptionChoice: TypeAlias = Literal["final", "partial"]
+History: TypeAlias = Annotated[int, Meta(ge=0, le=600)]
 QualityTier: TypeAlias = Literal["standard", "premium"]
 ControlAction: TypeAlias = Literal["pause", "resume", "mute", "unmute"]
 Term: TypeAlias = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -46,6 +47,7 @@ class JoinSession(ClientMessage, frozen=True, kw_only=True, tag_field="action", 
     audio: AudioChoice = "pcm"
     delivery: DeliveryChoice = "json"
     captions: CaptionChoice = "partial"
+    history: History = 0
     resume_token: str = ""
     last_sequence_number: SequenceNumber | None = None
 

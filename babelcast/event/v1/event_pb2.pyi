@@ -334,6 +334,7 @@ class Caption(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     SOURCE_TEXT_FIELD_NUMBER: _builtins.int
     IS_FINAL_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     segment: _builtins.int
     """The segment."""
     revision: _builtins.int
@@ -344,6 +345,8 @@ class Caption(_message.Message):
     """What it translates."""
     is_final: _builtins.bool
     """Whether it is final."""
+    late: _builtins.bool
+    """Whether it was said before anybody listened in this language, and is for those who asked for what was said."""
     def __init__(
         self,
         *,
@@ -352,10 +355,11 @@ class Caption(_message.Message):
         text: _builtins.str = ...,
         source_text: _builtins.str = ...,
         is_final: _builtins.bool = ...,
+        late: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_final", b"is_final", "revision", b"revision", "segment", b"segment", "source_text", b"source_text", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_final", b"is_final", "late", b"late", "revision", b"revision", "segment", b"segment", "source_text", b"source_text", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
