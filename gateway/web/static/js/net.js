@@ -190,6 +190,11 @@ export class Session extends EventTarget {
     if (this._wake) this._wake();
   }
 
+  /** Go over to a new connection without a break, with what `opening` says now. */
+  renew() {
+    if (this._socket) void this._connect();
+  }
+
   /** Leave. */
   close() {
     if (this._begun) this._stop("closed", null);
@@ -201,7 +206,7 @@ export class Session extends EventTarget {
     if (this._connecting) return;
     this._connecting = true;
     while (this._begun) {
-      this._setState("connecting");
+      if (!this._socket) this._setState("connecting");
       try {
         const answer = await this._establish();
         this._attempt = 0;
@@ -242,7 +247,7 @@ export class Session extends EventTarget {
         this._ask(socket, message, (answer) => {
           clearTimeout(timer);
           taken = true;
-          this._adopt(socket, answer, message);
+          this._adopt(socket, answer);
           resolve(answer);
         }).catch((error) => {
           clearTimeout(timer);
@@ -289,9 +294,8 @@ export class Session extends EventTarget {
    * Go on over this socket. Runs before any later message of it is looked at.
    * @param {WebSocket} socket
    * @param {Message} answer
-   * @param {Record<string, any>} asked
    */
-  _adopt(socket, answer, asked) {
+  _adopt(socket, answer) {
     const old = this._socket;
     this._socket = socket;
     const again = this._joined;
@@ -304,7 +308,6 @@ export class Session extends EventTarget {
     this._beat();
     this._setState("open");
     if (again) this._emit("resumed", answer);
-    void asked;
   }
 
   /** @param {WebSocket} socket @param {number} closeCode */
@@ -365,7 +368,7 @@ export class Session extends EventTarget {
       new Promise((resolve) => {
         const until = Date.now() + ms;
         const tick = () => {
-          if (navigator.onLine === false) {
+          if (navigator.onLine === false && !this._socket) {
             this._setState("offline", 0, error); // the event "online" wakes us
             return;
           }
@@ -374,7 +377,7 @@ export class Session extends EventTarget {
             done();
             return;
           }
-          this._setState("waiting", Math.ceil(left / 1000), error);
+          if (!this._socket) this._setState("waiting", Math.ceil(left / 1000), error);
           this._countdown = setTimeout(tick, Math.min(1000, left));
         };
         const done = () => {
