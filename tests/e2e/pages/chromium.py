@@ -170,9 +170,12 @@ class Browsing:
         calm: bool = False,
         base: str = "",
         expected: Sequence[str] = (),
+        before: str = "",
     ) -> Watched:
-        """A page in a browser of its own."""
+        """A page in a browser of its own, in which the script `before` runs first."""
         context = await self.chromium.context(screen, locale=locale, scheme=scheme, calm=calm)
+        if before:
+            await context.add_init_script(before)
         page = await context.new_page()
         base = base or self.base
         watched = Watched(page, urlsplit(base).netloc, list(expected))

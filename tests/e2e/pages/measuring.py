@@ -15,7 +15,8 @@ SECONDS_PER_CHARACTER = 0.03
 
 _MEASURE = """
 () => {
-  const audio = [...window.__audios].at(-1);
+  const played = [...window.__audios];
+  const audio = played.filter((element) => element.srcObject).at(-1) ?? played.at(-1);
   if (!audio) throw new Error('nothing was ever played');
   const context = new AudioContext();
   const analyser = new AnalyserNode(context, {fftSize: 4096, smoothingTimeConstant: 0});

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from playwright.async_api import Locator, Page, expect
 
-from tests.e2e.pages.chromium import LAPTOP, Browsing, Chromium, Scheme, Screen, Watched
+from tests.e2e.pages.chromium import LAPTOP, Browsing, Screen, Watched
 
 CODE = r"^[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}$"
+
+_UNTOUCHED = """localStorage.setItem('babelcast.sound', '{"echo":false,"noise":false,"gain":false}')"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,6 @@ class Speaking:
     """A speaker's page."""
 
     watched: Watched
-    chromium: Chromium
 
     @property
     def page(self) -> Page:
@@ -32,16 +33,8 @@ class Speaking:
         return self.part("transcript").locator('[data-segment][data-final="true"] .sp-said')
 
     async def sign_in(self) -> None:
-        """One click: the server is on this machine."""
+        """One click: the server is on this machine. The microphone's file begins to play."""
         await self.part("signin-local").click()
-        await expect(self.part("start")).to_be_enabled()
-
-    async def hold(self, speech: bytes, *, lead_s: float) -> None:
-        """Have the microphone play this after so much silence, from now on, and nothing done to the sound."""
-        for switch in ("echo", "noise"):
-            await self.part(switch).uncheck()
-        self.chromium.hears(speech, lead_s=lead_s)
-        await self.part("gain").uncheck()  # opens the microphone anew: the file plays from its start
         await expect(self.part("start")).to_be_enabled()
 
     async def start(self, source: str = "en") -> str:
@@ -86,12 +79,16 @@ class Speaking:
 
 async def lectern(
     browsing: Browsing,
+    speech: bytes = b"",
     screen: Screen = LAPTOP,
     *,
-    scheme: Scheme = "light",
+    lead_s: float = 3.0,
     base: str = "",
     expected: Sequence[str] = (),
 ) -> Speaking:
-    """Open the speaker's page."""
-    page = await browsing.open("/speak", screen, scheme=scheme, base=base, expected=expected)
-    return Speaking(page, browsing.chromium)
+    """Open the speaker's page, with nothing done to the sound. The microphone will play `speech` once,
+    `lead_s` after it was opened.
+    """
+    browsing.chromium.hears(speech, lead_s=lead_s)
+    watched = await browsing.open("/speak", screen, base=base, expected=expected, before=_UNTOUCHED)
+    return Speaking(watched)

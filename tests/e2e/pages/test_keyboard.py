@@ -80,8 +80,7 @@ async def test_listening_without_a_mouse(browsing: Browsing, talk: Talk) -> None
 
 async def test_speaking_without_a_mouse(browsing: Browsing) -> None:
     """From signing in to the end of a talk."""
-    browsing.chromium.hears(scripted.script_speech(9, 1), lead_s=1)
-    speaker = await lectern(browsing)
+    speaker = await lectern(browsing, scripted.script_speech(9, 1))
     await reach(speaker.page, "signin-local")
     await speaker.page.keyboard.press("Enter")
     await expect(speaker.part("start")).to_be_enabled()

@@ -46,9 +46,9 @@ async def fleet(chromium: Chromium, tmp_path_factory: pytest.TempPathFactory) ->
 async def hold(browsing: Browsing, gateway: Member) -> tuple[Speaking, list[Listening], list[str]]:
     """A talk through the pages of one gateway; its sentences."""
     base = f"http://127.0.0.1:{gateway.port}"
-    speaker = await lectern(browsing, base=base, expected=CUT)
+    speech = scripted.script_speech(SCRIPT, SENTENCES)
+    speaker = await lectern(browsing, speech, lead_s=LEAD_S, base=base, expected=CUT)
     await speaker.sign_in()
-    await speaker.hold(scripted.script_speech(SCRIPT, SENTENCES), lead_s=LEAD_S)
     code = await speaker.start()
     phones = [await visit(browsing, f"/{code}", base=base, expected=CUT) for _ in LANGUAGES]
     for phone, language in zip(phones, LANGUAGES, strict=True):
