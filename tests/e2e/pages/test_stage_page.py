@@ -21,7 +21,7 @@ async def test_two_languages_stand_side_by_side(browsing: Browsing, talk: Talk) 
         column = wall.part("captions").nth(place)
         lines = column.locator('[data-segment][data-final="true"] .text')
         await expect(lines.last).to_have_text(talk.heard_in(language)[-1])
-        await expect(column).to_have_attribute("lang", language)
+        await expect(lines.last).to_have_attribute("lang", language)
 
 
 async def test_a_broadcast_sees_through_it(browsing: Browsing, talk: Talk) -> None:
