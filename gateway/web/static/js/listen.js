@@ -334,6 +334,7 @@ function showConnection(from, state, seconds, error) {
   else if (state === "failed") $("connection-text").textContent = error ? explain(error) : i18n.t("error.other");
   else $("connection-text").textContent = i18n.t("reconnecting");
   showStatus();
+  showControls();
 }
 
 function showStatus() {
@@ -363,7 +364,8 @@ function notice(text) {
 }
 
 function hasVoice() {
-  return Boolean(player && session && session.language !== source);
+  if (!player || !session || session.language === source) return false;
+  return session.state !== "ended" || player.sounding || player.keptS > 0; // what was sent is still played
 }
 
 function showControls() {
@@ -413,8 +415,8 @@ function ended(message) {
   $("connection").hidden = true;
   const key = `ended.${message.reason}`;
   $("ended-why").textContent = i18n.has(key) ? i18n.t(key) : "";
+  $("language").disabled = true;
   showDownloads();
-  showControls();
   captions.follow();
   $("ended").focus({ preventScroll: true });
   sleep();
