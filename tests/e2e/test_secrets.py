@@ -82,17 +82,19 @@ class Play:
                     await self.open(path, token=header)
         good = self.good
         for request in (
-            f"GET /?token={good} HTTP/1.1\r\nHost: x\r\n\r\n",
+            f"GET /?token={good} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
             f"GET /nothing?token={good} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
             f"GET /ws?token={good} HTTP/9.9\r\n\r\n",
             f"GET /ws?token={good}\r\n\r\n",
-            f"GET //[?token={good} HTTP/1.1\r\nHost: x\r\n\r\n",
+            f"GET //[?token={good} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
             f"GET /ws HTTP/1.1\r\nAuthorization {good}\r\n\r\n",
             f"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nAuthorization: Basic {good}\r\n\r\n",
             f"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {good}\r\nCookie: token={good}\r\n\r\n",
             f"GET /ws?token={good}{'x' * 70_000} HTTP/1.1\r\n\r\n",
             f"{good}\r\n\r\n",
+            f"POST /local/token HTTP/1.1\r\nHost: x\r\nOrigin: http://{good}\r\nConnection: close\r\n\r\n",
+            f"GET /assets/{good} HTTP/1.1\r\nHost: {good}\r\nConnection: close\r\n\r\n",
         ):
             await self._raw(request.encode())
         await self._raw(f"GET /ws?token={good} HTTP/1.1\r\nHost".encode(), hang_up=True)
