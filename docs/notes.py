@@ -127,8 +127,8 @@ FIELDS: Final = {
     "sequenceNumber": "Counts the voice messages of a session and language from 1, without gaps.",
     "serverTime": "The server's clock, ms since the Unix epoch.",
     "languageLag": (
-        "For the speaker: language → from the end of the newest sentence until listeners began to hear it, or to "
-        "see it where it has no voice, ms."
+        "For the speaker: language → from the end of the newest sentence until listeners began to hear it, "
+        "or to see it where it has no voice, ms."
     ),
     "sessionDuration": "Age of the session, s.",
     "sessionId": "The session's code, such as `golden-eagle-427`.",

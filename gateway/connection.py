@@ -380,6 +380,9 @@ class Connection:
         if self._role is None:
             raise UnauthorizedAction("getSessionStatus", self._role_name)
         session = await self._desk.sessions.get(self._role.room.session.session_id)
+        if isinstance(self._role, Speaker):
+            self._role.tell_status(session, reason="requested", request_id=message.request_id)
+            return
         self.outlet.send(
             messages.session_status(
                 session, reason="requested", now_ms=self._desk.clock_ms(), request_id=message.request_id

@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import UNSET
@@ -63,9 +64,15 @@ def broadcast_state(state: session_api.BroadcastState) -> say.BroadcastState:
 
 
 def session_status(
-    session: session_api.Session, *, reason: say.UpdateReason, now_ms: int, request_id: str = ""
+    session: session_api.Session,
+    *,
+    reason: say.UpdateReason,
+    now_ms: int,
+    request_id: str = "",
+    lags: Mapping[str, int] | None = None,
 ) -> say.SessionStatus:
-    """How a session stands."""
+    """How a session stands; with `lags` (language -> ms), also how far its listeners are behind."""
+    heard = session.audience.languages
     return say.SessionStatus(
         session_id=session.session_id,
         is_active=session.broadcast.is_active,
@@ -76,6 +83,7 @@ def session_status(
         created_at=session.created_at_ms,
         expires_at=session.expires_at_ms,
         update_reason=reason,
+        language_lag=UNSET if lags is None else {name: lag for name, lag in lags.items() if name in heard},
         timestamp=now_ms,
         request_id=request_id or UNSET,
     )

@@ -185,7 +185,20 @@ class Speaker:
         """Tell the speaker at once when the audience changed much."""
         reason = messages.status_reason(before, session.audience)
         if reason is not None:
-            self._outlet.send(messages.session_status(session, reason=reason, now_ms=self._desk.clock_ms()))
+            self.tell_status(session, reason=reason)
+
+    def tell_status(self, session: api.Session, *, reason: say.UpdateReason, request_id: str = "") -> None:
+        """How the talk stands, with the lag of each language."""
+        pipeline = self.room.pipeline
+        self._outlet.send(
+            messages.session_status(
+                session,
+                reason=reason,
+                now_ms=self._desk.clock_ms(),
+                request_id=request_id,
+                lags={} if pipeline is None else pipeline.lags,
+            )
+        )
 
     async def on_ended(self, reason: str) -> None:
         """Tell the speaker; the connection stays for another session."""
@@ -359,9 +372,7 @@ class Speaker:
             await asyncio.sleep(self._desk.config.status_interval_seconds)
             with contextlib.suppress(BabelcastError):
                 session = await self._desk.sessions.get(self.room.session.session_id)
-                self._outlet.send(
-                    messages.session_status(session, reason="periodic", now_ms=self._desk.clock_ms())
-                )
+                self.tell_status(session, reason="periodic")
 
     async def _stop_periodic(self) -> None:
         if self._periodic is not None and self._periodic is not asyncio.current_task():

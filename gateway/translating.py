@@ -29,6 +29,8 @@ LATE_MS = 180_000
 LATE_ANSWER_S = 10.0
 # Policy: those said first are left out.
 MAX_LATE = 256
+LAG_MS = 60_000
+"""No language is ever so far behind."""
 PARTIAL_INTERVAL_S = 0.5
 """Partial captions of a language come no more often: nobody reads faster, and each is work for engines."""
 
@@ -60,6 +62,7 @@ class Translating:
         self.lags: dict[str, int] = {}
         """Language -> from the end of the newest sentence until its voice is heard, or its caption seen where
         there is no voice, ms."""
+        self._lag_of: dict[str, int] = {}
         self._backoff = Backoff()
         self._moves = False  # whether the last stream ended because its replica was about to stop
         # Policy: a final waits for room, a partial is left out when half is taken.
@@ -283,7 +286,7 @@ class Translating:
             waiting.text = answer.text
             waiting.translated_ms = elapsed_ms(sentence.spoken_end_ms, self._clock_ms())
             if not waiting.speak:
-                self.lags[answer.language] = waiting.translated_ms
+                self._lag(answer.language, answer.segment, waiting.translated_ms)
         if not waiting.speak:
             sentence.answered(answer.language, waiting)
         if waiting.late:
@@ -300,7 +303,7 @@ class Translating:
         spoken = _spoken(said, answer, now_ms=now_ms, unplayed_ms=unplayed_ms)
         await self._publisher.voice(answer.language, spoken)
         self._playout.add(answer.language, duration_ms=answer.duration_ms, now_ms=now_ms)
-        self.lags[answer.language] = spoken.timing.heard_ms
+        self._lag(answer.language, spoken.segment, spoken.timing.heard_ms)
         VOICE_LAG.record(spoken.timing.heard_ms / 1000, {LANGUAGE: answer.language})
         for sentence, waiting in heard:
             if waiting.text is None:
@@ -337,6 +340,12 @@ class Translating:
             self._late_answered.set()
         component = "speech" if speech else "translation"
         await self._publisher.notice(component, [failure.language], degraded=True)
+
+    def _lag(self, language: str, segment: int, lag_ms: int) -> None:
+        """Take note of a sentence's lag, unless it was said long ago: corrected, or for late comers."""
+        if segment > self._lag_of.get(language, -1) and lag_ms < LAG_MS:
+            self.lags[language] = lag_ms
+            self._lag_of[language] = segment
 
     def _has_room(self) -> bool:
         return len(self._requests) < MAX_WAITING_SEGMENTS // 2 and not self._requests.closed

@@ -185,6 +185,7 @@ class SessionStatus(ServerMessage, frozen=True, kw_only=True, tag_field="type", 
     created_at: int
     expires_at: int
     update_reason: UpdateReason
+    language_lag: Mapping[str, int] | UnsetType = UNSET
 
 
 class AudioQualityWarning(

@@ -195,6 +195,19 @@ async def test_session_status(stage: Stage) -> None:
         assert recent(status["timestamp"])
 
 
+async def test_lag_of_each_language(stage: Stage) -> None:
+    """The speaker sees how far behind each language is that somebody listens in; listeners do not."""
+    talk = await stage.talk()
+    listener = await stage.listener(talk, "es")
+    talk.hearing.final(0, "Said before.")
+    voice = await listener.until("translatedAudio")
+    status = await talk.speaker.ask("sessionStatus", action="getSessionStatus", requestId="lag")
+    while status["updateReason"] != "requested":
+        status = await talk.speaker.until("sessionStatus")
+    assert status["languageLag"] == {"es": voice["timing"]["heard"]}
+    assert "languageLag" not in await listener.ask("sessionStatus", action="getSessionStatus")
+
+
 async def test_change_language(stage: Stage) -> None:
     """From the answer on, all that comes is in the new language."""
     talk = await stage.talk()
