@@ -478,8 +478,8 @@ function showInvitation(mine) {
   const { code } = mine.session;
   const qr = `/sessions/${encodeURIComponent(code)}/qr.svg`;
   $("code").textContent = $("room-code").textContent = code;
-  // a code breaks at its dashes when there is little room
-  $("code").replaceChildren(...code.split(/(?<=-)/).flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part])));
+  // as large as fits on one line
+  document.body.style.setProperty("--chars", String(code.length));
   const plain = mine.joinUrl.replace(/^https?:\/\//, "");
   const place = /** @type {HTMLAnchorElement} */ ($("joinlink"));
   place.href = mine.joinUrl;
