@@ -144,6 +144,19 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """The token by which a seat was taken over from another connection, as `Seat` has its own.
+
+    It is good once more until `until_ms`, as long as the token that was given for it was not used: that may
+    have been lost on its way.
+    """
+
+    connection_id: str
+    token_hash: bytes
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Seat:
     """A connection's place in a session.
 
@@ -162,3 +175,4 @@ class Seat:
     request_id: str = ""
     present: bool = True
     gateway_id: str = ""
+    former: Former | None = None

@@ -37,6 +37,10 @@ class PublishingStore:
         """See SessionStore."""
         return await self._store.seat(connection_id)
 
+    async def successor(self, connection_id: str) -> Seat | None:
+        """See SessionStore."""
+        return await self._store.successor(connection_id)
+
     async def rotate(self, connection_id: str, token_hash: bytes, *, now_ms: int) -> Snapshot:
         """See SessionStore."""
         return await self._store.rotate(connection_id, token_hash, now_ms=now_ms)

@@ -1,9 +1,10 @@
 """Why a store refused: what it did not say, read from what there is."""
 
 from babelcast.errors import BabelcastError, Conflict, SessionFull, Unauthorized
-from session_svc import roles, tokens
+from session_svc import roles
 from session_svc.config import Policy
 from session_svc.model import Life, Role, Seat, Session
+from session_svc.resuming import claim
 from session_svc.roles import Action
 from session_svc.store.base import SessionStore
 
@@ -39,12 +40,12 @@ class Reasons:
         against_rules = await self._against_rules(Action.REFRESH, code, connection_id, now_ms)
         if against_rules is not None:
             return against_rules
-        presented = tokens.parse(token)
-        seat = None if presented is None else await self._store.seat(presented.connection_id)
-        good = presented is not None and seat is not None and tokens.fits(presented, code, seat)
-        if good and seat is not None and seat.role is Role.LISTENER and seat.until_ms > now_ms:
+        found = await claim(self._store, code, token, now_ms=now_ms, again_ms=self._policy.resume_ms)
+        if found is None or (found.seat.role is Role.LISTENER and found.seat.until_ms <= now_ms):
+            return Unauthorized("The resume token is not good, or not any more.")
+        if found.seat.role is Role.LISTENER and not found.seat.present:
             return SessionFull(limit=self._policy.max_listeners)
-        return Unauthorized("The resume token is not good, or not any more.")
+        return Conflict("The session changed at this moment; try again.")
 
     async def _against_rules(
         self, action: Action, code: str, connection_id: str, now_ms: int

@@ -6,7 +6,7 @@ and say why (`roles.py` has the table).
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from babelcast import languages
@@ -36,6 +36,7 @@ from session_svc.model import (
     Snapshot,
 )
 from session_svc.reasons import Reasons
+from session_svc.resuming import claim
 from session_svc.roles import Action, Standing
 from session_svc.settings import checked
 from session_svc.store.base import (
@@ -227,7 +228,8 @@ class Sessions:
     async def refresh(
         self, session_id: str, *, connection_id: str, resume_token: str, gateway_id: str = ""
     ) -> Granted:
-        """Move a seat to a new connection by its resume token, which is used up.
+        """Move a seat to a new connection by its resume token, which is used up; but if the answer is lost
+        it may be sent again (`tokens.py`).
 
         Raises: InvalidSessionId, MissingParameter, SessionNotFound, SessionEnded, SessionFull, Conflict,
         Unauthorized, ServiceUnavailable.
@@ -423,10 +425,10 @@ class Sessions:
         language: str | None = None,
     ) -> Granted | None:
         """Take a seat over; with a `language` only a listener's. None when the token does not get one."""
-        presented = tokens.parse(token)
-        old = None if presented is None else await self._store.seat(presented.connection_id)
-        if presented is None or old is None or not tokens.fits(presented, code, old):
+        found = await claim(self._store, code, token, now_ms=now_ms, again_ms=self._policy.resume_ms)
+        if found is None:
             return None
+        old = found.seat
         if language is not None and old.role is not Role.LISTENER:
             return None
         seat, fresh = self._seat(
@@ -440,7 +442,7 @@ class Sessions:
         handover = Handover(
             old_connection_id=old.connection_id,
             expected_hash=old.token_hash,
-            seat=seat,
+            seat=replace(seat, former=found.token),
             expires_at_ms=now_ms + self._policy.max_duration_ms,
             capacity=self._policy.max_listeners,
         )

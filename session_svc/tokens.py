@@ -1,7 +1,8 @@
 """Resume tokens: secrets with which a client takes its seat again on another connection.
 
 A token is "<connection>.<secret>", the secret 32 random bytes. Only a hash is stored; it covers session, role
-and connection, so a token is good for exactly one seat. Every use replaces it.
+and connection, so a token is good for exactly one seat. Every use replaces it. The token before it is good
+again only for a while, and only until the new one is used: the answer that brought the new one may be lost.
 """
 
 import base64
@@ -54,6 +55,15 @@ def fits(token: PresentedToken, session_id: str, seat: Seat) -> bool:
     """Whether the token is the seat's and the seat is in that session; takes the same time either way."""
     presented = _hash(session_id, seat.role, token.connection_id, token.secret)
     return hmac.compare_digest(presented, seat.token_hash)
+
+
+def fits_former(token: PresentedToken, session_id: str, seat: Seat, *, now_ms: int) -> bool:
+    """Whether the seat was taken over by the token, not long ago; takes the same time either way."""
+    presented = _hash(session_id, seat.role, token.connection_id, token.secret)
+    former = seat.former
+    if former is None or former.connection_id != token.connection_id or former.until_ms <= now_ms:
+        return False
+    return hmac.compare_digest(presented, former.token_hash)
 
 
 def _hash(session_id: str, role: Role, connection_id: str, secret: str) -> bytes:

@@ -78,7 +78,8 @@ class Handover:
     """A seat that passes from one connection to another.
 
     The condition: the old seat exists in a live session, still with `expected_hash`, and the new connection
-    has no seat that counts. `seat` is the seat as it will be. For a speaker the session is his again until
+    has no seat that counts. `seat` is the seat as it will be; its `former` is the old one, or the same as the
+    old one's. For a speaker the session is his again until
     `expires_at_ms`, and its `owner_epoch` is one more; a listener who had left needs room under `capacity`.
     """
 
@@ -141,6 +142,10 @@ class SessionStore(Protocol):
 
     async def seat(self, connection_id: str) -> Seat | None:
         """The connection's seat, whether or not it counts."""
+        ...
+
+    async def successor(self, connection_id: str) -> Seat | None:
+        """The seat whose `former` connection that is: it was handed over from there last."""
         ...
 
     async def join(self, seat: Seat, *, capacity: int, charge: Charge | None = None, now_ms: int) -> Snapshot:

@@ -61,6 +61,12 @@ VERSIONS: tuple[str, ...] = (
     ALTER TABLE sessions ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
     UPDATE sessions SET revision = created_at_ms;
     """,
+    """
+    ALTER TABLE seats ADD COLUMN former_connection_id TEXT;
+    ALTER TABLE seats ADD COLUMN former_hash BLOB;
+    ALTER TABLE seats ADD COLUMN former_until_ms INTEGER;
+    CREATE INDEX seats_by_former ON seats (former_connection_id) WHERE former_connection_id IS NOT NULL;
+    """,
 )
 
 

@@ -60,6 +60,10 @@ class SqliteStore:
         """See SessionStore."""
         return await self._committer.run(lambda db: statements.find_seat(db, connection_id))
 
+    async def successor(self, connection_id: str) -> Seat | None:
+        """See SessionStore."""
+        return await self._committer.run(lambda db: statements.find_successor(db, connection_id))
+
     async def join(self, seat: Seat, *, capacity: int, charge: Charge | None = None, now_ms: int) -> Snapshot:
         """See SessionStore."""
 

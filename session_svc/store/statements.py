@@ -12,6 +12,7 @@ from session_svc.model import (
     Audience,
     Broadcast,
     EndReason,
+    Former,
     Life,
     Role,
     Seat,
@@ -34,8 +35,21 @@ def find_session(db: sqlite3.Connection, session_id: str) -> Session | None:
 def find_seat(db: sqlite3.Connection, connection_id: str) -> Seat | None:
     """The connection's seat, whether or not it counts."""
     row = db.execute(_SEAT, (connection_id,)).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _seat_of(row)
+
+
+def find_successor(db: sqlite3.Connection, connection_id: str) -> Seat | None:
+    """The seat that was handed over from a connection last."""
+    row = db.execute(
+        "SELECT * FROM seats WHERE former_connection_id = ? ORDER BY rowid DESC LIMIT 1", (connection_id,)
+    ).fetchone()
+    return None if row is None else _seat_of(row)
+
+
+def _seat_of(row: sqlite3.Row) -> Seat:
+    former = None
+    if row["former_connection_id"] is not None:
+        former = Former(row["former_connection_id"], row["former_hash"], row["former_until_ms"])
     return Seat(
         connection_id=row["connection_id"],
         session_id=row["session_id"],
@@ -46,6 +60,7 @@ def find_seat(db: sqlite3.Connection, connection_id: str) -> Seat | None:
         request_id=row["request_id"],
         present=bool(row["present"]),
         gateway_id=row["gateway_id"],
+        former=former,
     )
 
 
@@ -189,8 +204,9 @@ def insert_session(db: sqlite3.Connection, session: Session) -> None:
 
 def insert_seat(db: sqlite3.Connection, seat: Seat) -> None:
     """Give a connection a seat, in place of one that does not count any more."""
+    former = seat.former
     db.execute(
-        "INSERT OR REPLACE INTO seats VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO seats VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             seat.connection_id,
             seat.session_id,
@@ -201,6 +217,11 @@ def insert_seat(db: sqlite3.Connection, seat: Seat) -> None:
             seat.present,
             seat.until_ms,
             seat.gateway_id,
+            *(
+                (None, None, None)
+                if former is None
+                else (former.connection_id, former.token_hash, former.until_ms)
+            ),
         ),
     )
 

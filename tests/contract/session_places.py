@@ -13,6 +13,7 @@ from session_svc.events import Hub
 from session_svc.model import (
     Audience,
     Broadcast,
+    Former,
     GlossaryTerm,
     QualityTier,
     Role,
@@ -140,7 +141,13 @@ def listener(connection_id: str, language: str = "es", code: str = CODE) -> Seat
 
 def handover(old: Seat, connection_id: str, token_hash: bytes = b"next", capacity: int = 500) -> Handover:
     """`old` as it passes to a connection."""
-    seat = replace(old, connection_id=connection_id, token_hash=token_hash, until_ms=NOW + 4 * HOUR)
+    seat = replace(
+        old,
+        connection_id=connection_id,
+        token_hash=token_hash,
+        until_ms=NOW + 4 * HOUR,
+        former=Former(old.connection_id, old.token_hash, NOW + HOUR),
+    )
     return Handover(old.connection_id, old.token_hash, seat, NOW + 4 * HOUR, capacity)
 
 

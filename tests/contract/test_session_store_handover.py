@@ -43,6 +43,45 @@ async def test_handing_over_a_listeners_seat(store: SessionStore) -> None:
     assert (other.snapshot.audience, other.changed) == (Audience({"fr": 1}), True)
 
 
+async def test_where_a_seat_went(store: SessionStore) -> None:
+    """The connection that had it last leads to it, as long as the seat is where it says."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=2, now_ms=NOW)
+    assert await store.successor("c1") is None
+    passing = handover(listener("c1"), "c2", b"two")
+    await store.hand_over(passing, now_ms=NOW)
+    assert await store.successor("c1") == await store.seat("c2") == passing.seat
+    assert await store.successor("c2") is None
+    # once more by the token that c1 had
+    again = replace(handover(passing.seat, "c3", b"three"), seat=replace(passing.seat, connection_id="c3"))
+    await store.hand_over(again, now_ms=NOW)
+    assert await store.successor("c1") == await store.seat("c3") == again.seat
+    assert await store.seat("c1") is await store.seat("c2") is await store.successor("c2") is None
+    # onto the connection that had it first
+    back = replace(again, old_connection_id="c3", seat=replace(again.seat, connection_id="c1"))
+    await store.hand_over(replace(back, expected_hash=again.seat.token_hash), now_ms=NOW)
+    assert await store.seat("c1") == back.seat
+    # and by its own token
+    onward = handover(back.seat, "c4", b"four")
+    await store.hand_over(onward, now_ms=NOW)
+    assert await store.successor("c1") == onward.seat
+    assert await audience(store) == Audience({"es": 1})
+
+
+async def test_a_connection_whose_seat_went_may_have_another(store: SessionStore) -> None:
+    """Then it leads nowhere else, until that goes too."""
+    await store.create(session(), speaker(), now_ms=NOW)
+    await store.join(listener("c1"), capacity=9, now_ms=NOW)
+    await store.hand_over(handover(listener("c1"), "c2"), now_ms=NOW)
+    other = replace(listener("c1", "fr"), token_hash=b"other")
+    await store.join(other, capacity=9, now_ms=NOW)
+    assert await store.seat("c1") == other
+    second = handover(other, "c3")
+    await store.hand_over(second, now_ms=NOW)
+    assert await store.successor("c1") == second.seat
+    assert await audience(store) == Audience({"es": 1, "fr": 1})
+
+
 async def test_handing_over_the_speakers_seat(store: SessionStore) -> None:
     """The new connection is the session's, for the new time."""
     await store.create(session(), speaker(), now_ms=NOW)

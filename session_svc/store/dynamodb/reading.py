@@ -90,6 +90,19 @@ class Reading:
 
     async def seat_row(self, connection_id: str) -> Item | None:
         """The row of a seat, past its time or not."""
+        row = await self._connection_row(connection_id)
+        return None if row is None or rows.moved_to(row) is not None else row
+
+    async def successor(self, connection_id: str, now_ms: int) -> Seat | None:
+        """The seat that was handed over from a connection last."""
+        row = await self._connection_row(connection_id)
+        if row is None or (there := rows.moved_to(row)) is None:
+            return None
+        seat = await self.seat(there, now_ms)
+        former = None if seat is None else seat.former
+        return seat if former is not None and former.connection_id == connection_id else None
+
+    async def _connection_row(self, connection_id: str) -> Item | None:
         if rows.is_lease(connection_id):
             return None
         return await self._calls.get(self._tables.connections, connection_key(connection_id))

@@ -6,7 +6,9 @@ Sessions     key sessionId. The session, its counters (`listenerCount`, `languag
              Or a speaker, under a key that no session has: `sessions` has the codes of all his live sessions,
              and maybe of some that are over. The sessions' rows say which.
 Connections  key connectionId. A seat. `targetLanguage` and `shard` stand in listeners' rows only, and
-             `gatewayId` in those that are present, so that the indexes hold nobody else.
+             `gatewayId` in those that are present, so that the indexes hold nobody else; `former...` in those
+             that were handed over.
+             Or where a seat went that was handed over: `movedTo` alone, which is in no index.
              Or a gateway's lease, under a key that no connection has: `untilAt` is when it runs out, or when
              it lapsed, and `shard` tells which; one that lapsed long ago has neither, and is kept so that it
              stays lapsed.
@@ -23,7 +25,7 @@ from typing import Final, TypeAlias, TypedDict
 import msgspec
 
 from babelcast.errors import InvalidParameter
-from session_svc.model import Audience, Broadcast, Role, Seat, Session, Settings, Snapshot
+from session_svc.model import Audience, Broadcast, Former, Role, Seat, Session, Settings, Snapshot
 
 SHARDS: Final = ("0", "1", "2", "3")
 """Parts of the index of seats by time: each takes 1,000 writes a second."""
@@ -145,11 +147,34 @@ def seat_item(seat: Seat) -> Item:
         item["shard"] = text(SHARDS[zlib.crc32(seat.connection_id.encode()) % len(SHARDS)])
     if seat.present and seat.gateway_id:
         item["gatewayId"] = text(seat.gateway_id)
+    if seat.former is not None:
+        item["formerConnectionId"] = text(seat.former.connection_id)
+        item["formerHash"] = {"B": seat.former.token_hash}
+        item["formerUntil"] = number(seat.former.until_ms)
     return item
+
+
+def moved_item(former: Former, connection_id: str) -> Item:
+    """The row that says which connection has the seat of a former one."""
+    return {
+        "connectionId": text(former.connection_id),
+        "movedTo": text(connection_id),
+        TTL: ttl(former.until_ms),
+    }
+
+
+def moved_to(item: Item) -> str | None:
+    """The connection in such a row; None in a seat's."""
+    return item["movedTo"]["S"] if "movedTo" in item else None
 
 
 def seat_of(item: Item) -> Seat:
     """The seat in a row."""
+    former = None
+    if "formerConnectionId" in item:
+        former = Former(
+            item["formerConnectionId"]["S"], item["formerHash"]["B"], int(item["formerUntil"]["N"])
+        )
     return Seat(
         connection_id=item["connectionId"]["S"],
         session_id=item["sessionId"]["S"],
@@ -160,6 +185,7 @@ def seat_of(item: Item) -> Seat:
         request_id=item["requestId"]["S"],
         present=item["present"]["BOOL"],
         gateway_id=item["gatewayId"]["S"] if "gatewayId" in item else "",
+        former=former,
     )
 
 

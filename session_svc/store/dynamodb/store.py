@@ -129,6 +129,11 @@ class DynamoDbStore:
         async with self._operation():
             return await self._reading.seat(connection_id, self._clock())
 
+    async def successor(self, connection_id: str) -> Seat | None:
+        """See SessionStore."""
+        async with self._operation():
+            return await self._reading.successor(connection_id, self._clock())
+
     async def join(self, seat: Seat, *, capacity: int, charge: Charge | None = None, now_ms: int) -> Snapshot:
         """See SessionStore."""
         async with self._operation():
@@ -384,7 +389,7 @@ class DynamoDbStore:
         session = await self._reading.live(old.session_id, now_ms)
         if old.present or old.connection_id != seat.connection_id:
             stale = await self._reading.stale(seat.connection_id, now_ms)
-            seating = (writes.delete_seat(old), *_seating(writes, seat, stale))
+            seating = (*writes.pass_on(old, seat), *_seating(writes, seat, stale))
         else:
             seating = (writes.put_seat(seat, over=old),)
         changed = False

@@ -44,6 +44,16 @@ class Writes:
         condition, values = _as_read(over)
         return Write("Put", self.tables.connections, rows.seat_item(seat), condition, values)
 
+    def pass_on(self, old: Seat, seat: Seat) -> list[Write]:
+        """Remove a seat that was read before, and say where its former connection's seat is now."""
+        former = seat.former
+        if former is None or former.connection_id == seat.connection_id:
+            return [self.delete_seat(old)]
+        moved = rows.moved_item(former, seat.connection_id)
+        if former.connection_id == old.connection_id:
+            return [Write("Put", self.tables.connections, moved, *_as_read(old))]
+        return [self.delete_seat(old), Write("Put", self.tables.connections, moved, *_as_read(None))]
+
     def delete_seat(self, seat: Seat) -> Write:
         """Remove a seat that was read before."""
         return Write("Delete", self.tables.connections, connection_key(seat.connection_id), *_as_read(seat))
@@ -330,7 +340,7 @@ def connection_key(connection_id: str) -> Item:
 def _as_read(seat: Seat | None) -> tuple[str, dict[str, Value]]:
     """The condition that a seat is still as it was read."""
     if seat is None:
-        return "attribute_not_exists(#connectionId)", {}
+        return "attribute_not_exists(#sessionId)", {}
     condition = (
         "#sessionId = :session AND #role = :role AND #tokenHash = :hash AND #present = :present"
         " AND #untilAt = :until"

@@ -59,7 +59,9 @@ class ModelSession:
 
 @dataclass
 class ModelSeat:
-    """A seat as it should be; `token` is the one that is good."""
+    """A seat as it should be; `token` is the one that is good, and for a while `former` if it has one. Of two
+    seats the one with the higher `number` is newer.
+    """
 
     code: str
     role: Role
@@ -68,6 +70,9 @@ class ModelSeat:
     language: str = ""
     request_id: str = ""
     present: bool = True
+    former: str = ""
+    former_until_ms: int = 0
+    number: int = 0
 
 
 class SessionRules(RuleBasedStateMachine):
@@ -397,8 +402,21 @@ class SessionRules(RuleBasedStateMachine):
 
     def _owner_of(self, code: str, token: str) -> ModelSeat | None:
         """Whose good token that is."""
-        seat = self._seats.get(token.rpartition(".")[0])
-        return seat if seat is not None and (seat.code, seat.token) == (code, token) else None
+        return self._seats.get(self._holder(code, token))
+
+    def _holder(self, code: str, token: str) -> str:
+        """The connection with that seat, or no connection."""
+        holder = token.rpartition(".")[0]
+        seat = self._seats.get(holder)
+        if seat is not None and (seat.code, seat.token) == (code, token):
+            return holder
+        if seat is None:
+            heirs = [c for c, heir in self._seats.items() if heir.former.rpartition(".")[0] == holder]
+            holder = max(heirs, key=lambda connection: self._seats[connection].number, default="")
+            seat = self._seats.get(holder)
+        if seat is None or (seat.code, seat.former) != (code, token) or seat.former_until_ms <= self._now:
+            return ""
+        return holder
 
     def _heir(self, code: str, connection: str, token: str) -> ModelSeat | None:
         """The seat that a connection takes over with a token."""
@@ -438,11 +456,21 @@ class SessionRules(RuleBasedStateMachine):
             assert answer is ErrorCode.UNAUTHORIZED
 
     def _taken_over(self, answer: Granted | ErrorCode, seat: ModelSeat, connection: str, token: str) -> None:
-        before = token.rpartition(".")[0]
+        before = self._holder(seat.code, token)
         assert isinstance(answer, Granted)
         assert answer.previous_connection_id == before
-        del self._seats[before]
-        heir = ModelSeat(seat.code, seat.role, "", self._seat_until, seat.language)
+        old = self._seats.pop(before)
+        until_ms = old.former_until_ms if old.token != token else self._now + self._limits.resume_ms
+        heir = ModelSeat(
+            seat.code,
+            seat.role,
+            "",
+            self._seat_until,
+            seat.language,
+            former=token,
+            former_until_ms=until_ms,
+            number=len(self._tokens),
+        )
         if seat.role is Role.SPEAKER:
             talk = self._talks[seat.code]
             talk.expires_ms = talk.ends_ms = self._now + self._limits.max_duration_ms

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session_svc.model import Role, Seat
-from session_svc.tokens import PresentedToken, fits, issue, parse
+from session_svc.model import Former, Role, Seat
+from session_svc.tokens import PresentedToken, fits, fits_former, issue, parse
 
 CODE = "golden-eagle-427"
 
@@ -64,3 +64,16 @@ def test_tokens_are_unguessable_and_not_stored() -> None:
 def test_what_is_no_token(text: str) -> None:
     """Text that cannot be a token is told apart without a look into the store."""
     assert parse(text) is None
+
+
+def test_the_token_before_is_good_for_a_while() -> None:
+    """It fits as a token does, until its time; the seat's own token is no former one."""
+    old, before = seated()
+    own, now = seated("c2")
+    seat = replace(own, former=Former("c1", old.token_hash, until_ms=10))
+    assert fits_former(before, CODE, seat, now_ms=9)
+    assert not fits_former(before, CODE, seat, now_ms=10)
+    assert not fits_former(before, CODE, own, now_ms=9)
+    assert not fits_former(now, CODE, seat, now_ms=9)
+    assert not fits_former(before, "golden-eagle-428", seat, now_ms=9)
+    assert not fits_former(replace(before, secret="A" * 43), CODE, seat, now_ms=9)
