@@ -22,8 +22,10 @@ class SegmentBuilder:
         self._shown = ""
 
     def add(self, word: Heard) -> list[SegmentResult]:
-        """Take the next word; returns the segment that would grow too long with it, if it would."""
-        results = []
+        """Take the next word; returns the segment that ended before it, if one did: by a pause that came in
+        one piece of sound with the word, or since it would grow too long.
+        """
+        results = self.pause(word.start)
         if self._words and word.end - self._words[0].start > self._longest:
             results = self._close(paused=False)
         self._words.append(word)

@@ -50,3 +50,10 @@ def test_nothing_is_shown_to_who_wants_no_partial_results() -> None:
     segments.add(word(0))
     assert segments.partial(word(1)) == []
     assert len(segments.finish()) == 1
+
+
+def test_a_pause_ends_a_segment_though_words_come_on_both_sides_of_it_at_once() -> None:
+    """As they do in sound that is sent again."""
+    segments = SegmentBuilder(StreamOptions("en"))
+    finals = [final for number in (0, 1, 4) for final in segments.add(word(number))] + segments.finish()
+    assert [final.text for final in finals] == ["Babi babi.", "Babi."]
