@@ -254,8 +254,8 @@ class RateLimitExceeded(BabelcastError):
     code = ErrorCode.RATE_LIMIT_EXCEEDED
     status = StatusCode.RESOURCE_EXHAUSTED
 
-    def __init__(self, what: str, *, retry_after_s: float) -> None:
-        super().__init__(f"Too many {what}.", retryAfter=_seconds(retry_after_s))
+    def __init__(self, what: str, *, retry_after_s: float, **details: Detail) -> None:
+        super().__init__(f"Too many {what}.", retryAfter=_seconds(retry_after_s), **details)
 
 
 class MaxSessionsExceeded(BabelcastError):

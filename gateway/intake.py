@@ -51,12 +51,15 @@ class Intake:
     def take(self, pcm: bytes, *, sequence: int | None, sample_rate_hz: int | None) -> None:
         """Take a chunk; one whose `sequence` says that it came early waits for those before it.
 
-        Raises: RateLimitExceeded, InvalidAudioFormat, AudioChunkTooLarge.
+        Raises: RateLimitExceeded, which says what number the chunk has, so that it can be sent again by it;
+        InvalidAudioFormat, AudioChunkTooLarge.
         """
         now_s = self._clock()
         wait_s = self._rate.take(now_s)
         if wait_s:
-            raise RateLimitExceeded("audio chunks", retry_after_s=wait_s)
+            self._inbound.came(sequence)
+            number = self._reorder.refuse() if sequence is None else sequence
+            raise RateLimitExceeded("audio chunks", retry_after_s=wait_s, sequence=number)
         self._rate_hz = sample_rate_hz or self._rate_hz
         chunk = Chunk(pcm, duration_ms(pcm, self._rate_hz) / 1000, sample_rate_hz)
         self._inbound.last_s = now_s

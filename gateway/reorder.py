@@ -4,6 +4,9 @@ Chunks count through all connections of a talk. A chunk whose number is next goe
 number is the next. One that comes early waits for those before it, at most
 WINDOW_S of time or of audio; then the missing ones are given up and counted. Numbers that come twice are
 dropped. A client that starts counting anew, or far ahead, is followed at once: numbers are there to help.
+
+A chunk without a number that was refused has one all the same, and those after it wait for it to come again,
+by its number. A client that lets that time pass sends nothing again: from then on nobody waits for it.
 """
 
 import hashlib
@@ -52,6 +55,8 @@ class Reorder:
         self.last = 0
         """The number of the last that went on; 0 before the first."""
         self._next: int | None = None
+        self._counted = 0  # the last number that was given to a chunk while one before it was awaited
+        self._comes_again = True
         self._held: dict[int, _Held] = {}
         self._past: OrderedDict[int, bytes | None] = OrderedDict()
 
@@ -66,24 +71,42 @@ class Reorder:
         """Another connection begins: with the number after `after`, or wherever it likes. What waits is given
         up; a chunk that was there before is still told by its number and content.
         """
-        self.last = after
+        self.last = self._counted = after
         self._next = None
+        self._comes_again = True
         self._held.clear()
+
+    def refuse(self) -> int:
+        """A chunk without a number is not taken; returns its number."""
+        number = max(self.last, self._counted) + 1
+        self._next = self._next or number
+        self._counted = number
+        if not self._comes_again and not self._held:
+            self._note(number, None)
+            self.missing += 1
+            self.last, self._next = number, number + 1
+        return number
 
     def push(self, sequence: int | None, chunk: Chunk, *, now_s: float) -> list[Chunk]:
         """Take a chunk; returns what may go on. One without a number goes on at once."""
         out = self.due(now_s)
         if sequence is None:
-            if self._held:  # a client that does both; its own numbers count
+            if self._awaiting:
+                sequence = self._counted = self._counted + 1
+            elif self._held:  # a client that does both; its own numbers count
                 return [*out, chunk]
-            sequence = self._next = self.last + 1
-        elif self._next is None and self._was_there(sequence, chunk):
-            self.repeated += 1
-            return out
+            else:
+                sequence = self._next = self.last + 1
+        else:
+            self._comes_again = True
+            if self._next is None and self._was_there(sequence, chunk):
+                self.repeated += 1
+                return out
         if self._is_new_count(sequence, chunk):
             out += self.flush()
             self._past.clear()
             self._next = sequence
+            self._counted = min(self._counted, sequence)
         if sequence in self._held or (self._next is not None and sequence < self._next):
             self.repeated += 1
             return out
@@ -107,6 +130,11 @@ class Reorder:
         while self._held:
             out += self._give_up()
         return out
+
+    @property
+    def _awaiting(self) -> bool:
+        """Whether a chunk that was refused may come again."""
+        return self._next is not None and self._counted >= self._next
 
     @property
     def _patience_s(self) -> float:
@@ -138,6 +166,7 @@ class Reorder:
         """Go on with the lowest number that came."""
         lowest = min(self._held)
         if self._next is not None:
+            self._comes_again = self._comes_again and not self._awaiting
             self.missing += lowest - self._next
             for number in range(self._next, lowest):
                 self._note(number, None)

@@ -168,3 +168,68 @@ def test_memory_is_bounded_and_nothing_comes_twice(pushed: list[tuple[int, float
         assert len(reorder._past) <= REMEMBER
         assert reorder.deadline_s is None or now_s < reorder.deadline_s <= now_s + WINDOW_S
         assert out + len(reorder._held) + reorder.repeated == index + 1
+
+
+def unnumbered(reorder: Reorder, numbers: Iterable[int], *, now_s: float = 0.0) -> list[Chunk]:
+    """Push chunks without their numbers."""
+    return [out for number in numbers for out in reorder.push(None, chunk(number), now_s=now_s)]
+
+
+def test_a_refused_chunk_without_a_number_has_one() -> None:
+    """Those after it wait until it comes again by its number; what comes twice then is dropped."""
+    reorder = Reorder()
+    assert unnumbered(reorder, [1, 2]) == chunks([1, 2])
+    assert reorder.refuse() == 3
+    assert unnumbered(reorder, [4]) == []
+    assert reorder.refuse() == 5
+    assert unnumbered(reorder, [6]) == []
+    assert push_all(reorder, [3]) == chunks([3, 4])
+    assert push_all(reorder, [4, 5, 6]) == chunks([5, 6])
+    assert [out.number for out in unnumbered(reorder, [7, 8])] == [7, 8]
+    assert (reorder.missing, reorder.repeated) == (0, 2)
+
+
+def test_the_first_chunk_may_be_refused() -> None:
+    """On the first connection, and on one that goes on."""
+    for after in (0, 9):
+        reorder = Reorder()
+        reorder.reopen(after=after)
+        assert reorder.refuse() == after + 1
+        assert unnumbered(reorder, [after + 2]) == []
+        assert push_all(reorder, [after + 1]) == chunks([after + 1, after + 2])
+
+
+def test_a_client_that_sends_nothing_again_is_waited_for_once() -> None:
+    """Its numbers are right all the same; once it names a chunk it is waited for again."""
+    reorder = Reorder()
+    assert reorder.refuse() == 1
+    assert unnumbered(reorder, [2]) == []
+    assert reorder.due(WINDOW_S) == chunks([2])
+    assert reorder.refuse() == 3
+    (now,) = unnumbered(reorder, [4], now_s=WINDOW_S)
+    assert (now.number, reorder.missing) == (4, 2)
+    assert push_all(reorder, [5], now_s=WINDOW_S) == chunks([5])
+    assert reorder.refuse() == 6
+    assert unnumbered(reorder, [7], now_s=WINDOW_S) == []
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 20))
+def test_whatever_is_refused_comes_in_its_place(taken: list[bool], after: int) -> None:
+    """A client that goes back to the first refused chunk, and names all from there on, loses nothing."""
+    reorder = Reorder()
+    reorder.reopen(after=after)
+    numbers = range(after + 1, after + 1 + len(taken))
+    out: list[Chunk] = []
+    refused = []
+    for number, is_taken in zip(numbers, taken, strict=True):
+        if is_taken:
+            out += reorder.push(None, chunk(number), now_s=0.0)
+        else:
+            refused.append(reorder.refuse())
+        held = reorder.deadline_s is not None
+        if held and refused and number - refused[0] >= WINDOW_CHUNKS - 1:
+            out += push_all(reorder, range(refused[0], number + 1))
+            refused = []
+    if refused:
+        out += push_all(reorder, range(refused[0], numbers[-1] + 1))
+    assert [(each.pcm, each.number) for each in out] == [(chunk(n).pcm, n) for n in numbers]
