@@ -5,6 +5,7 @@ At most two lines of 42 columns, as subtitles have them (Netflix' Timed Text Sty
 time that its letters have. A word that is longer than a line stays whole unless its script has no spaces.
 """
 
+import functools
 import math
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -74,43 +75,68 @@ def wrapped(text: str) -> list[str]:
 
 def width(text: str) -> int:
     """Columns that a text takes."""
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
+    return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def clean(text: str) -> str:
     """Without control characters, which files cannot carry."""
+    if text.isprintable():
+        return text
     return "".join(
         " " if unicodedata.category(letter) in {"Cc", "Zl", "Zp", "Cs"} else letter for letter in text
     )
 
 
-def _pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """What may stand at the end of a line, and whether a space comes before it."""
+@functools.lru_cache(maxsize=4096)
+def _columns(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if _is_wide(letter) else 1
+
+
+def _is_wide(letter: str) -> bool:
+    return unicodedata.east_asian_width(letter) in "WF"
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What may stand at the end of a line."""
+
+    text: str
+    columns: int
+    space: str
+    """What comes before it unless it begins a line."""
+
+
+def _pieces(text: str) -> Iterator[_Piece]:
     for word in text.split(" "):
-        piece, spaced = "", True
+        if not word:
+            continue
+        if word.isascii() or not any(map(_is_wide, word)):
+            yield _Piece(word, width(word), " ")
+            continue
+        piece, space = "", " "
         for letter in word:
-            wide = unicodedata.east_asian_width(letter) in "WF"
             # signs do not begin a line
-            if piece and wide and unicodedata.category(letter)[0] not in "PM":
-                yield piece, spaced
-                piece, spaced = "", False
+            if piece and _is_wide(letter) and unicodedata.category(letter)[0] not in "PM":
+                yield _Piece(piece, width(piece), space)
+                piece, space = "", ""
             piece += letter
-        if piece:
-            yield piece, spaced
+        yield _Piece(piece, width(piece), space)
 
 
-def _fill(pieces: Sequence[tuple[str, bool]], columns: int) -> list[str]:
-    lines: list[str] = []
-    for piece, spaced in pieces:
-        joined = f"{lines[-1]}{' ' if spaced else ''}{piece}" if lines else piece
-        if lines and width(joined) <= columns:
-            lines[-1] = joined
+def _fill(pieces: Sequence[_Piece], columns: int) -> list[str]:
+    lines: list[list[str]] = []
+    taken = columns
+    for piece in pieces:
+        added = len(piece.space) + piece.columns
+        if lines and taken + added <= columns:
+            lines[-1] += (piece.space, piece.text)
+            taken += added
         else:
-            lines.append(piece)
-    return lines
+            lines.append([piece.text])
+            taken = piece.columns
+    return ["".join(line) for line in lines]
 
 
 def _timed(segment: int, parts: Sequence[Sequence[str]], start_ms: int, end_ms: int) -> Iterator[Cue]:

@@ -25,7 +25,7 @@ from gateway.web import answers
 
 CODE: Final = r"{code:[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}}"
 LANGUAGE: Final = r"{language:[A-Za-z0-9_-]{2,35}}"
-FRESH_S: Final = 1.0
+FRESH_S: Final = 2.0
 """So long a file is given to others as well: many players ask for the same one again and again."""
 MAX_FILES: Final = 64
 REQUESTS_PER_S: Final = 5.0

@@ -21,7 +21,7 @@ from tests.nats_server import NatsServer
 async def fetch(stage: Stage, path: str) -> tuple[int, str, aiohttp.ClientResponse]:
     """Status, text and headers."""
     url = f"http://127.0.0.1:{stage.gateway.port}{path}"
-    stage.clock.now_s += 2.0  # files are fresh
+    stage.clock.now_s += 3.0  # files are fresh
     async with aiohttp.ClientSession() as http, http.get(url) as response:
         return response.status, await response.text(), response
 
