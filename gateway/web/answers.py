@@ -8,7 +8,7 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from gateway.web import requests
+from gateway.web import requests, security
 from gateway.web.assets import Asset
 
 REVALIDATE = "no-cache"
@@ -66,7 +66,8 @@ def refusal(
     if not requests.wants_page(request):
         return web.Response(status=status, text=f"{line}\n", headers=kept)
     page = _PAGE.format(line=escape(line))
-    return web.Response(status=status, text=page, content_type="text/html", headers=kept)
+    policy = security.page_policy()  # it has a style
+    return web.Response(status=status, text=page, content_type="text/html", headers={**policy, **kept})
 
 
 _SAID: dict[int, str] = {

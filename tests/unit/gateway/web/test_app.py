@@ -185,6 +185,7 @@ async def test_what_is_not_there_is_said_in_the_asker_s_way(serve: Any) -> None:
     async with serve() as http:
         async with http.get("/nothing", headers=BROWSER) as page, http.get("/nothing") as line:
             assert "<h1>There is nothing here.</h1>" in await page.text()
+            assert directive(page, "style-src") == "'self'"
             assert await line.text() == "There is nothing here.\n"
         async with http.post("/speak", headers=BROWSER) as refused:
             assert refused.status == 405
