@@ -54,6 +54,7 @@ root.dataset.background = wished.transparent ? "transparent" : "";
 root.style.setProperty("--stage-scale", String(wished.size));
 i18n.apply();
 document.title = `${code} · Babelcast`;
+$("title").textContent = code;
 
 /** @type {Map<string, string>} language → what is wrong; empty when nothing is */
 const states = new Map();
