@@ -81,7 +81,9 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{line} – Babelcast</title>
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/ui.css">
+<link rel="stylesheet" href="/assets/refusal.css">
 </head>
 <body>
 <main>
