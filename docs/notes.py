@@ -106,7 +106,10 @@ FIELDS: Final = {
     "remainingMinutes": "Time left, minutes.",
     "requestId": "Any string; the direct answer or error carries it back.",
     "ServerMessage.requestId": "The `requestId` of the message that this answers.",
-    "resumeToken": "The secret from the last answer. It works once.",
+    "resumeToken": (
+        "The secret from the last answer. It works once, and again for at most 2 minutes as long as the next "
+        "one was not used."
+    ),
     "SessionCreated.resumeToken": "Secret with which to take the session over on a new connection.",
     "SessionJoined.resumeToken": "Secret with which to come back without losing anything.",
     "ConnectionRefreshComplete.resumeToken": "The next secret.",
@@ -122,7 +125,8 @@ FIELDS: Final = {
     "sent": "The message left for this listener.",
     "sequence": (
         "Counts the chunks of a session from 1, through all its connections; a binary frame, or a chunk "
-        "without it, counts on from the last. Those out of order wait up to 2 s for each other."
+        "without it, counts on from the last. Those out of order wait up to 2 s for each other. A refusal of "
+        "one that came too quickly names its number in `details`, so that it can be sent again by it."
     ),
     "sequenceNumber": "Counts the voice messages of a session and language from 1, without gaps.",
     "serverTime": "The server's clock, ms since the Unix epoch.",
