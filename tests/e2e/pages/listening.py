@@ -37,8 +37,9 @@ class Listening:
         await expect(self.part("pause")).to_be_visible()
 
     async def read(self, texts: Sequence[str], *, within_ms: float = CAPTION_WITHIN_MS) -> None:
-        """Wait until exactly these captions stand there."""
+        """Wait until exactly these captions stand there, the last in sight."""
         await expect(self.finals).to_have_text(list(texts), timeout=within_ms)
+        await expect(self.finals.last).to_be_in_viewport(ratio=0.9)
 
     async def read_last(self, text: str, *, within_ms: float = CAPTION_WITHIN_MS) -> None:
         """Wait until the last finished caption is this."""

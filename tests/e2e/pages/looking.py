@@ -7,7 +7,11 @@ from playwright.async_api import Page
 
 from tests.e2e.pages.chromium import LAPTOP, PHONE, PROJECTOR, Browsing, Scheme, Screen
 
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+LOOKED_AT: tuple[tuple[Screen, tuple[Scheme, ...]], ...] = (
+    (PHONE, ("light", "dark")),
+    (LAPTOP, ("light",)),
+    (PROJECTOR, ("dark",)),
+)
 _RULES = {
     "resultTypes": ["violations"],
     "runOnly": {
@@ -25,14 +29,13 @@ class Looks:
     """Pictures taken, and faults found in them."""
 
     browsing: Browsing
-    screens: tuple[Screen, ...] = (PHONE, LAPTOP, PROJECTOR)
     faults: list[str] = field(default_factory=list)
 
     async def at(self, page: Page, state: str) -> None:
         """Look at a page as it is now."""
-        for screen in self.screens:
+        for screen, schemes in LOOKED_AT:
             await page.set_viewport_size({"width": screen.width, "height": screen.height})
-            for scheme in SCHEMES:
+            for scheme in schemes:
                 await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 name = f"{state}-{screen.name}-{scheme}"
                 await self.browsing.shot(page, name)

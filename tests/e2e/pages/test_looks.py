@@ -47,22 +47,36 @@ async def test_the_stage_in_its_states(browsing: Browsing, talk: Talk) -> None:
     assert looks.faults == []
 
 
-async def test_the_speakers_page_in_all_its_states(browsing: Browsing) -> None:
-    """Signed out, signed in, speaking, editing, paused, ended."""
+async def test_the_speakers_page_before_anything_is_said(browsing: Browsing) -> None:
+    """Signed out, signed in, and with a code for an audience that is not there yet."""
     looks = Looks(browsing)
-    speaker = await lectern(browsing, scripted.script_speech(88, 3), lead_s=10)
+    speaker = await lectern(browsing)
     await looks.at(speaker.page, "speak-signin")
     await speaker.sign_in()
     await looks.at(speaker.page, "speak-ready")
     await speaker.start()
     await looks.at(speaker.page, "speak-started")
-    await speaker.read([scripted.sentence(88, number) for number in range(3)], within_ms=30_000)
+    assert looks.faults == []
+
+
+async def test_the_speakers_page_in_a_talk(browsing: Browsing) -> None:
+    """Speaking, correcting, paused, asked whether this is the end, ended."""
+    looks = Looks(browsing)
+    speaker = await lectern(browsing, scripted.script_speech(88, 3), lead_s=5)
+    await speaker.sign_in()
+    code = await speaker.start()
+    for language in ("es", "de"):
+        await (await visit(browsing, f"/{code}")).listen(language)
+    await speaker.read([scripted.sentence(88, number) for number in range(3)])
     await looks.at(speaker.page, "speak-speaking")
-    await speaker.part("transcript").get_by_test_id("edit").first.click()
+    await speaker.part("edit").first.click()
     await looks.at(speaker.page, "speak-editing")
-    await speaker.page.keyboard.press("Escape")
+    await speaker.part("edit-cancel").click()
     await speaker.part("pause").click()
     await looks.at(speaker.page, "speak-paused")
-    await speaker.end()
+    await speaker.part("end").click()
+    await looks.at(speaker.page, "speak-end")
+    await speaker.part("confirm-yes").click()
+    await expect(speaker.part("again")).to_be_visible()
     await looks.at(speaker.page, "speak-ended")
     assert looks.faults == []
