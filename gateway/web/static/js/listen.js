@@ -21,7 +21,7 @@ const CODE = /^[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}$/;
 const $ = (id) => document.getElementById(id);
 
 let i18n = await I18n.load();
-let look = readLook();
+let look = readLook({ size: innerWidth >= 1600 ? 4 : innerWidth >= 1000 ? 3 : 2 });
 /** @type {Session | null} */
 let session = null;
 /** @type {Player | null} */
@@ -122,7 +122,7 @@ async function join(event) {
   session = joining;
   if (withVoice) {
     player = new Player($("voice"), () => Date.now() + joining.clockOffsetMs);
-    player.addEventListener("change", showControls);
+    player.addEventListener("change", onPlayer);
     player.addEventListener("unplayable", () => changeToPcm());
     player.unlock(); // at once: a browser lets only a press of a button begin sound
   }
@@ -368,6 +368,11 @@ function hasVoice() {
   return session.state !== "ended" || player.sounding || player.keptS > 0; // what was sent is still played
 }
 
+function onPlayer() {
+  if (session?.state === "ended" && !hasVoice()) player?.stop(); // the last words were said
+  showControls();
+}
+
 function showControls() {
   const voice = hasVoice();
   for (const id of ["pause", "volume"]) $(id).hidden = !voice;
@@ -416,6 +421,7 @@ function ended(message) {
   const key = `ended.${message.reason}`;
   $("ended-why").textContent = i18n.has(key) ? i18n.t(key) : "";
   $("language").disabled = true;
+  onPlayer();
   showDownloads();
   captions.follow();
   $("ended").focus({ preventScroll: true });

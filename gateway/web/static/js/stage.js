@@ -14,7 +14,7 @@
 import { Captions } from "./captions.js";
 import { keepAwake } from "./display.js";
 import { baseLanguage, guess, I18n } from "./i18n.js";
-import { Session } from "./net.js";
+import { ProtocolError, Session } from "./net.js";
 
 const PANES_AT_MOST = 4;
 const HISTORY_S = 60;
@@ -118,7 +118,8 @@ function show(language) {
     else if (state === "connecting") say(session.code ? i18n.t("reconnecting") : i18n.t("connecting"));
     else if (state === "ended") say(i18n.t("ended"));
     else if (state === "open") say("");
-    else if (error) say(`${i18n.languageName(language)}: ${i18n.error(error)}`);
+    else if (error?.code === "UNSUPPORTED_LANGUAGE") say(`${i18n.languageName(language)}: ${i18n.error(error)}`);
+    else if (error) say(i18n.error(error));
   });
   void begin(session);
 }
@@ -127,7 +128,8 @@ function show(language) {
 async function begin(session) {
   try {
     await session.start();
-  } catch {
+  } catch (error) {
+    if (error instanceof ProtocolError && error.code === "SESSION_ENDED") return;
     setTimeout(() => void begin(session), 5000 + Math.random() * 5000);
   }
 }
