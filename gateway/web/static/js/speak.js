@@ -283,6 +283,7 @@ async function begin(source, opening, joinUrl = "") {
   go("live");
   showLink(mine);
   keepTalk(mine);
+  session.send({ action: "getSessionStatus" });
   void stayAwake();
 }
 

@@ -137,7 +137,7 @@ export class TranscriptView {
     trouble.className = "sp-trouble";
     trouble.hidden = true;
     const buttons = document.createElement("div");
-    buttons.className = "sp-row";
+    buttons.className = "row";
     buttons.append(save, cancel);
     form.append(area, buttons, trouble);
     const close = () => {
