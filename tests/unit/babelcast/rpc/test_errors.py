@@ -50,6 +50,14 @@ def test_somebody_elses_error_is_not_ours() -> None:
     assert (ours.code, ours.message) == (ErrorCode.SESSION_FULL, "so it is")
 
 
+def test_a_stream_that_broke_under_a_write() -> None:
+    """Its process died: that is no fault of what was sent."""
+    broken = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), "Internal error from Core"
+    )
+    assert isinstance(error_from_call(broken), ServiceUnavailable)
+
+
 def test_plain_statuses() -> None:
     """Without details, what cannot be reached is told from what failed."""
     unreachable = {
