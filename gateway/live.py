@@ -118,17 +118,17 @@ class LiveStream:
         try:
             try:
                 room = await self._join()
+                self._last_sequence = await self._desk.bus.last_sequence(self._topic)
                 subscription = await self._desk.bus.subscribe(self._topic)
             except BabelcastError as error:
                 self._opened.set_exception(error)
                 return
-            with contextlib.closing(subscription):
-                self._programme = Programme(now_s=self._desk.clock())
-                self._opened.set_result(None)
-                async with asyncio.TaskGroup() as group:
-                    following = group.create_task(self._follow(subscription), name="live-follow")
-                    await self._pace()
-                    following.cancel()
+            self._programme = Programme(now_s=self._desk.clock())
+            self._opened.set_result(None)
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(self._follow(subscription), name="live-follow")
+                await self._pace()
+                following.cancel()
         finally:
             self._over = True
             if not self._opened.done():
@@ -163,8 +163,9 @@ class LiveStream:
         backoff = Backoff()
         while True:
             try:
-                async for broadcast in subscription:
-                    self._take(broadcast)
+                with contextlib.closing(subscription):
+                    async for broadcast in subscription:
+                        self._take(broadcast)
                 return  # the session is over
             except SlowSubscriber:
                 log.warning("a live stream fell behind and starts again")
@@ -177,11 +178,17 @@ class LiveStream:
             await backoff.wait()
             try:
                 subscription = await self._desk.bus.subscribe(self._topic)
-                missed = await self._desk.bus.history(self._topic, after_sequence=self._last_sequence)
             except BabelcastError as error:
                 log.warning("a live stream has no subscription", extra={"code": error.code})
                 continue
-            for broadcast in missed:
+            try:
+                missed = await self._desk.bus.history(self._topic, after_sequence=self._last_sequence)
+            except BaseException as error:
+                subscription.close()
+                if not isinstance(error, BabelcastError):
+                    raise
+                continue
+            for broadcast in missed:  # what comes twice is told by its number
                 self._take(broadcast)
             return subscription
 

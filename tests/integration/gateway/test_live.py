@@ -259,3 +259,35 @@ async def test_the_gateway_ends_its_streams(stage: Stage) -> None:
         stage.gateway.send_away()
         ogg = await player.ended()
     assert list(pages(ogg))[-1].flags == 4
+
+
+async def test_a_stream_that_falls_behind_starts_again(stage: Stage) -> None:
+    """What is said until it follows the bus again is not missed, and nothing is heard twice."""
+    talk = await stage.talk()
+    listener = await stage.listener(talk, "es")
+    talk.hearing.final(0, "Before anybody played it.")
+    await listener.until("translatedAudio")
+    async with playing(stage, talk):
+        await known(stage, talk, count=2)
+        stream = maker(stage, talk)
+        waiting_s = stream._programme.waiting_s
+        for subscription in tuple(stage.bus._channels[stream._topic].ring.subscriptions):
+            subscription._slow = True
+            subscription.close()
+        await say(stage, talk, stream, 1, FIRST_HZ)
+        await say(stage, talk, stream, 2, FIRST_HZ)
+        assert 1.9 < stream._programme.waiting_s - waiting_s < 2.2
+
+
+async def test_a_voice_that_is_no_opus_is_left_out(stage: Stage) -> None:
+    """The stream goes on without it."""
+    talk = await stage.talk()
+    async with playing(stage, talk):
+        await known(stage, talk)
+        stream = maker(stage, talk)
+        stage.translation.script.opus = b"OggS-opus"
+        talk.hearing.final(0, "One.")
+        await eventually(lambda: stream._last_sequence == 1)
+        assert stream._programme.waiting_s == 0
+        await say(stage, talk, stream, 1, FIRST_HZ)
+        assert stream._programme.waiting_s > 0
