@@ -12,7 +12,15 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    async_playwright,
+    expect,
+)
 
 from babelcast.pcm import SAMPLE_RATE_HZ, silence
 from babelcast.wav import Sound, write
@@ -31,6 +39,8 @@ ARGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+PATIENCE_MS = 30_000
+"""Much: the machine may be busy with other tests."""
 Scheme: TypeAlias = Literal["light", "dark"]
 
 
@@ -146,7 +156,7 @@ class Chromium:
             reduced_motion="reduce" if calm else "no-preference",
             accept_downloads=True,
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         await context.add_init_script(_WATCH)
         return context
 
@@ -223,6 +233,7 @@ async def running(directory: Path) -> AsyncIterator[Chromium]:
     microphone = directory / "microphone.wav"
     shots = shots_folder()
     args = [*ARGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=args)
         chromium = Chromium(browser, microphone, shots)

@@ -7,7 +7,8 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.pages.chromium import PHONE, Browsing, Scheme, Screen, Watched
 
-CAPTION_WITHIN_MS = 15_000
+CAPTION_WITHIN_MS = 45_000
+"""Much: the machine may be busy with other tests."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def expected_s(texts: Sequence[str]) -> float:
     return sum(len(text) for text in texts) * SECONDS_PER_CHARACTER
 
 
-async def heard_out(page: Page, texts: Sequence[str], *, share: float = 0.78, within_s: float = 20) -> None:
+async def heard_out(page: Page, texts: Sequence[str], *, share: float = 0.78, within_s: float = 40) -> None:
     """Wait until so much of `texts` was played (catching up takes a fifth off its time), and see that nothing
     but the voice was.
     """

@@ -37,6 +37,13 @@ class Speaking:
         await self.part("signin-local").click()
         await expect(self.part("start")).to_be_enabled()
 
+    async def sign_in_with(self, token: str) -> None:
+        """With a token that is pasted."""
+        await self.page.get_by_role("button", name="I have a token").click()
+        await self.part("token").fill(token)
+        await self.part("token").press("Enter")
+        await expect(self.part("start")).to_be_enabled()
+
     async def start(self, source: str = "en") -> str:
         """Begin to speak; returns the session's code."""
         await self.part("source").select_option(source)
@@ -49,7 +56,7 @@ class Speaking:
         text = await self.part("code").text_content()
         return (text or "").strip()
 
-    async def read(self, texts: Sequence[str], *, within_ms: float = 15_000) -> None:
+    async def read(self, texts: Sequence[str], *, within_ms: float = 45_000) -> None:
         """Wait until exactly these sentences stand in the transcript."""
         await expect(self.finals).to_have_text(list(texts), timeout=within_ms)
 

@@ -102,10 +102,7 @@ async def test_the_meter_moves_thirty_times_a_second(speaking: Speaking) -> None
 async def test_a_pasted_token_signs_in(browsing: Browsing, stage: Served) -> None:
     """And is nowhere afterwards but in this tab."""
     speaker = await lectern(browsing)
-    await speaker.page.get_by_role("button", name="I have a token").click()
-    await speaker.part("token").fill(stage.token)
-    await speaker.page.keyboard.press("Enter")
-    await expect(speaker.part("start")).to_be_visible()
+    await speaker.sign_in_with(stage.token)
     assert stage.token not in speaker.page.url
     kept: str = await speaker.page.evaluate("JSON.stringify(localStorage)")
     assert stage.token not in kept

@@ -1,12 +1,15 @@
 """A gateway that is restarted, and one that is killed, while pages speak and listen through it."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from babelcast import scripted
+from babelcast.auth.local_issuer import LocalIssuer
 from tests.e2e import fleet as fleets
 from tests.e2e.fleet import Fleet, Member
 from tests.e2e.pages import measuring
@@ -22,6 +25,7 @@ SCRIPT = 77
 SENTENCES = 9
 LEAD_S = 5.0
 LANGUAGES = ("es", "de")
+_speakers = itertools.count()
 CUT = ["WebSocket connection", "ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "net::ERR_"]
 
 
@@ -43,12 +47,14 @@ async def fleet(chromium: Chromium, tmp_path_factory: pytest.TempPathFactory) ->
     server.stop()
 
 
-async def hold(browsing: Browsing, gateway: Member) -> tuple[Speaking, list[Listening], list[str]]:
+async def hold(
+    browsing: Browsing, gateway: Member, directory: Path
+) -> tuple[Speaking, list[Listening], list[str]]:
     """A talk through the pages of one gateway; its sentences."""
     base = f"http://127.0.0.1:{gateway.port}"
     speech = scripted.script_speech(SCRIPT, SENTENCES)
     speaker = await lectern(browsing, speech, lead_s=LEAD_S, base=base, expected=CUT)
-    await speaker.sign_in()
+    await speaker.sign_in_with(LocalIssuer.open(directory).mint(f"speaker-{next(_speakers)}"))
     code = await speaker.start()
     phones = [await visit(browsing, f"/{code}", base=base, expected=CUT) for _ in LANGUAGES]
     for phone, language in zip(phones, LANGUAGES, strict=True):
@@ -60,7 +66,7 @@ async def hold(browsing: Browsing, gateway: Member) -> tuple[Speaking, list[List
 async def test_pages_live_through_a_restart_of_their_gateway(browsing: Browsing, fleet: Fleet) -> None:
     """An orderly one in mid-talk: every sentence is read once and in order, and heard, on every page."""
     gateway = fleet.of("gateway")[0]
-    speaker, phones, said = await hold(browsing, gateway)
+    speaker, phones, said = await hold(browsing, gateway, fleet.data_dir)
     await phones[0].read_last(translated(said, "es")[1])
     await gateway.restart()
     await all_arrived(speaker, phones, said)
@@ -69,7 +75,7 @@ async def test_pages_live_through_a_restart_of_their_gateway(browsing: Browsing,
 async def test_pages_live_through_the_death_of_their_gateway(browsing: Browsing, fleet: Fleet) -> None:
     """Killed as by a power cut, and started again: the same."""
     gateway = fleet.of("gateway")[0]
-    speaker, phones, said = await hold(browsing, gateway)
+    speaker, phones, said = await hold(browsing, gateway, fleet.data_dir)
     await phones[0].read_last(translated(said, "es")[1])
     await gateway.kill()
     await gateway.start()
