@@ -275,6 +275,7 @@ async def test_audio_chunks_are_limited(stage: Stage) -> None:
     errors = talk.speaker.all("error")
     assert [error["code"] for error in errors] == ["RATE_LIMIT_EXCEEDED"] * 2
     assert errors[0]["details"]["retryAfter"] == 0.091  # 1 / 11 s, never rounded down
+    assert [error["details"]["sequence"] for error in errors] == [21, 22]
     assert await talk.hearing.heard(20 * len(CHUNK)) == 20 * CHUNK
     stage.clock.now_s += 1
     for _ in range(12):
