@@ -15,6 +15,8 @@ const LINES_AT_MOST = 400;
 /** Rows that stay free below the newest line after the column has moved. */
 const RESERVED_ROWS = 3;
 const AT_END_PX = 60;
+/** An open line that so many finished ones have followed will not be finished. */
+const FORSAKEN_AFTER = 3;
 
 /**
  * How much of `text` was there before as well, up to a word's end.
@@ -90,6 +92,7 @@ export class Captions {
     const line = known || this._insert(message.segmentId);
     this._write(line, message, language);
     this._hold(anchor);
+    if (message.isFinal) this._forsake();
     if (!known) this._trim();
     this._follow();
   }
@@ -182,6 +185,15 @@ export class Captions {
     line.element.remove();
     this._lines = this._lines.filter((other) => other !== line);
     this._hold(anchor);
+  }
+
+  /** What was being said when its gateway went away is said again under another number. */
+  _forsake() {
+    let later = 0;
+    for (const line of [...this._lines].reverse()) {
+      if (line.final) later += 1;
+      else if (later >= FORSAKEN_AFTER) this._remove(line);
+    }
   }
 
   _trim() {
