@@ -140,6 +140,11 @@ class Pipeline:
         self._inherits = True
         return self.start(None)
 
+    @property
+    def began_here(self) -> bool:
+        """Whether the talk had no owner before."""
+        return not self._inherits
+
     async def placed(self, *, timeout_s: float) -> event.Checkpoint | None:
         """Where the talk that was taken over is; None when that is not known, or not in time."""
         await asyncio.wait([self._placed], timeout=timeout_s)

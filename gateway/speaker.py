@@ -109,6 +109,9 @@ class Speaker:
         last_audio_sequence = await speaker._go_on(epoch)
         if room.session.owner_epoch == epoch:  # else yet another connection took it over meanwhile
             room.speaker = outlet
+        if room.pipeline is None and room.ended is None:
+            # it ended before it had a speaker to be told
+            outlet.close_soon(1011, "another gateway owns the session now")
         now_ms = desk.clock_ms()
         outlet.send(
             say.ConnectionRefreshComplete(
@@ -247,11 +250,18 @@ class Speaker:
         if room.pipeline is not None and not room.pipeline.may_serve(epoch):
             stale, room.pipeline = room.pipeline, None
             await stale.aclose()
-        if room.pipeline is not None:
-            return self._stay(room.pipeline, epoch)
-        pipeline = self._own()
-        pipeline.take_over().add_done_callback(room.on_pipeline_done)
+        pipeline = room.pipeline
+        if pipeline is None:
+            pipeline = self._own()
+            pipeline.take_over().add_done_callback(room.on_pipeline_done)
+        elif pipeline.began_here:
+            return self._stay(pipeline, epoch)
+        else:  # perhaps for another connection of this speaker, a moment ago
+            pipeline.serve(epoch)
+            self._usage = pipeline.usage
         checkpoint = await pipeline.placed(timeout_s=PLACED_WITHIN_S)
+        if room.inbound.last_s is not None:  # its count is further than what was read
+            return self._stay(pipeline, epoch)
         if checkpoint is None or checkpoint.audio_sequence == UNKNOWN:
             self._intake.allow(RESEND_S)
             return None

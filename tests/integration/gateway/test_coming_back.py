@@ -1,14 +1,18 @@
 """Connections that break and come back; sessions that wait, end, and outlive the session service."""
 
 import asyncio
+import contextlib
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from babelcast.auth.local_issuer import LocalIssuer
 from babelcast.bus.base import NotOwner, Topic
 from babelcast.errors import CapacityExhausted, ServiceUnavailable
+from babelcast.event.v1.event_pb2 import Broadcast
 from babelcast.session.v1 import session_pb2 as api
 from session_svc.config import SessionConfig
 from tests.integration.gateway.client import CHUNK, Client, Message
@@ -105,17 +109,62 @@ async def test_a_pipeline_that_another_gateway_replaced_is_not_used_again(stage:
     assert talk.hearing.left.is_set()
 
 
-async def test_a_token_is_good_once(stage: Stage) -> None:
-    """A second use, or another session's token, is refused and changes nothing."""
+async def test_coming_back_twice_before_it_is_known_where_the_talk_is(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first connection breaks while the log is read: the second is told the same place in the audio, so
+    what has its words is not sent again.
+    """
+    talk = await stage.talk()
+    await eventually(lambda: Topic(talk.session_id, "en") in stage.bus._channels)
+    for number in range(1, 4):
+        await talk.speaker.audio(sequence=number)
+    await talk.hearing.heard(3 * len(CHUNK))
+    talk.hearing.final(0, "Said.", end_ms=300)
+    await talk.speaker.until("transcript")
+    elsewhere = await stage.desk.sessions.refresh(
+        api.RefreshConnectionRequest(
+            session_id=talk.session_id,
+            connection_id="elsewhere",
+            resume_token=talk.created["resumeToken"],
+        )
+    )
+    reading, read = asyncio.Event(), asyncio.Event()
+    history = stage.bus.history
+
+    async def read_late(topic: Topic, *, after_sequence: int) -> Sequence[Broadcast]:
+        reading.set()
+        await read.wait()
+        return await history(topic, after_sequence=after_sequence)
+
+    monkeypatch.setattr(stage.bus, "history", read_late)
+    first, second = await stage.client(), await stage.client()
+    await first.send(**refresh(talk, elsewhere.resume_token))
+    await reading.wait()
+    await second.send(**refresh(talk, elsewhere.resume_token))
+    room = stage.room(talk)
+    await eventually(lambda: room.session.owner_epoch == 4)
+    read.set()
+    complete = await second.until("connectionRefreshComplete")
+    assert complete["lastAudioSequence"] == 2  # of the third a part is left over
+    await second.audio(sequence=3)
+    await second.audio(sequence=4)
+    again = await stage.transcription.opened()
+    assert len(await again.heard(2 * len(CHUNK) - 32 * 88)) == 2 * len(CHUNK) - 32 * 88
+
+
+async def test_a_token_is_good_until_the_next_is_used(stage: Stage) -> None:
+    """Afterwards it is refused, as is another session's token, and changes nothing."""
     talk, other = await stage.talk(), await stage.talk("bob")
-    first = await stage.client()
+    first, second, third = [await stage.client() for _ in range(3)]
     complete = await first.ask("connectionRefreshComplete", **refresh(talk, talk.created["resumeToken"]))
-    second = await stage.client()
+    complete = await second.ask("connectionRefreshComplete", **refresh(talk, complete["resumeToken"]))
     for token in (talk.created["resumeToken"], other.created["resumeToken"], "", "x"):
-        refused = await second.refused(**refresh(talk, token))
+        refused = await third.refused(**refresh(talk, token))
         assert refused["code"] in ("UNAUTHORIZED", "MISSING_PARAMETER")
-    await second.ask("connectionRefreshComplete", **refresh(talk, complete["resumeToken"]))
-    assert (await first.closed())[0] == 1000
+    await third.ask("connectionRefreshComplete", **refresh(talk, complete["resumeToken"]))
+    for replaced in (first, second):
+        assert (await replaced.closed())[0] == 1000
 
 
 async def test_taking_over_from_a_connection_that_is_still_there(stage: Stage) -> None:
@@ -168,16 +217,21 @@ async def test_coming_back_when_transcription_is_full(stage: Stage) -> None:
     assert client.all("error") == []
 
 
-async def test_two_take_overs_at_once(stage: Stage) -> None:
-    """Only one gets the role, and there is one pipeline."""
+async def test_take_overs_at_once(stage: Stage) -> None:
+    """One keeps the role in the end, the others are replaced or refused, and there is one pipeline."""
     talk = await stage.talk()
     clients = [await stage.client() for _ in range(4)]
     for client in clients:
         await client.send(**refresh(talk, talk.created["resumeToken"]))
     for client in clients:
-        await client.fence()
-    assert sum(len(client.all("stateRestored")) for client in clients) == 1
-    assert sum(len(client.all("error")) for client in clients) == 3
+        with contextlib.suppress(ConnectionClosed):
+            await client.fence()
+    room = stage.room(talk)
+    await eventually(lambda: len(room.members) == 1)
+    got = [client for client in clients if client.all("stateRestored")]
+    assert got
+    assert len(got) + sum(len(client.all("error")) for client in clients) == 4
+    await eventually(lambda: sum(client.socket.close_code is None for client in got) == 1)
     assert len(stage.transcription.streams) == 1
 
 
