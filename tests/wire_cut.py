@@ -60,7 +60,11 @@ class CuttableWire:
         if not self._open:
             writer.transport.abort()
             return
-        from_server, to_server = await asyncio.open_connection("127.0.0.1", self._target_port)
+        try:
+            from_server, to_server = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:
+            writer.transport.abort()  # the server is not there just now
+            return
         self._writers |= {writer, to_server}
         try:
             await asyncio.gather(

@@ -80,6 +80,11 @@ class Link:
         """What the last heartbeat on this connection measured."""
         return None if self._connection is None else self._connection.round_trip_s
 
+    @property
+    def url(self) -> str:
+        """The gateway that it is, or was last, connected to."""
+        return "" if self._connection is None else self._connection.url
+
     async def connection(self) -> Connection:
         """The connection in use, waiting while a new one is being made.
 

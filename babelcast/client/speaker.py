@@ -92,6 +92,11 @@ class Speaker:
         await link.start()
         return cls(link, sender, settings=settings, token=token)
 
+    @property
+    def url(self) -> str:
+        """The gateway that this speaker is, or was last, connected to."""
+        return self._link.url
+
     async def create_session(
         self,
         source_language: str,

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from babelcast.auth.local_issuer import LocalIssuer
 from tests.nats_server import free_port
 
 LOOPBACK = "127.0.0.1"
-START_S = 60.0
+START_S = 120.0
 STOP_S = 60.0
 PLACES = {"session_svc": 1, "transcription_svc": 2, "translation_svc": 2, "gateway": 2}
+"""In the order in which they start; clients come last."""
 BIND = {
     "session_svc": "SESSION_BIND",
     "transcription_svc": "TRANSCRIPTION_BIND",
@@ -66,6 +67,21 @@ class Member:
             self.process.kill()
             await self.process.wait()
 
+    def pause(self) -> None:
+        """Let it do nothing at all, as a machine that hangs."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let it go on as if nothing had been."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def last_words(self, lines: int) -> str:
+        """The end of its log."""
+        written = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([f"--- {self.module} on {self.port}", *written[-lines:]])
+
 
 @dataclass(slots=True)
 class Fleet:
@@ -90,9 +106,19 @@ class Fleet:
 
 
 @contextlib.asynccontextmanager
-async def running(directory: Path, *, bus_url: str, **settings: str) -> AsyncIterator[Fleet]:
-    """Start everything; at the end everything is gone."""
-    ports = {module: [free_port() for _ in range(count)] for module, count in PLACES.items()}
+async def running(
+    directory: Path,
+    *,
+    bus_url: str,
+    session_services: int = 1,
+    gateways: Sequence[Mapping[str, str]] = ({}, {}),
+    **settings: str,
+) -> AsyncIterator[Fleet]:
+    """Start everything, and a gateway for each of `gateways` with these settings of its own; at the end
+    everything is gone.
+    """
+    places = {**PLACES, "session_svc": session_services, "gateway": len(gateways)}
+    ports = {module: [free_port() for _ in range(count)] for module, count in places.items()}
     environ = {
         **{key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ},
         **SCRIPTED,
@@ -106,8 +132,10 @@ async def running(directory: Path, *, bus_url: str, **settings: str) -> AsyncIte
     fleet = Fleet(directory)
     LocalIssuer.open(directory)
     for module, its_ports in ports.items():
-        for port in its_ports:
+        for place, port in enumerate(its_ports):
             where = {BIND[module]: f"{LOOPBACK}:{port}"} if module in BIND else {"PORT": str(port)}
+            if module == "gateway":
+                where |= gateways[place]
             log = directory / f"{module}-{port}.log"
             fleet.members.append(Member(module, port, {**environ, **where}, log))
     try:

@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from babelcast import scripted
-from babelcast.client import AudioDropped, Event, Listener, Reconnected, Speaker, Voice, pace
-from babelcast.pcm import SAMPLE_RATE_HZ
+from babelcast.client import AudioDropped, Event, Listener, Reconnected, Speaker, Voice
 from babelcast.protocol.server_messages import Caption, ServiceDegraded, SessionEnded
-from babelcast.wav import Sound
 from tests.e2e.fleet import Fleet, running
+from tests.e2e.talks import Talk
 from tests.nats_server import NatsServer
 
 pytestmark = pytest.mark.timeout(240)
@@ -36,33 +34,6 @@ async def fleet(mortal_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Fleet]
         yield started
 
 
-@dataclass(slots=True)
-class Talk:
-    """A speaker who goes on until told to end, and what was said."""
-
-    said: list[str] = field(default_factory=list)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    spoken: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    async def hold(self, speaker: Speaker) -> None:
-        """Say sentence after sentence at the pace of speech."""
-        while not self.over.is_set():
-            number = len(self.said)
-            sound = Sound(scripted.speech(SCRIPT, number), SAMPLE_RATE_HZ)
-            async for chunk in pace.paced(pace.chunks(sound)):
-                await speaker.send_audio(chunk)
-            async with self.spoken:
-                self.said.append(scripted.sentence(SCRIPT, number))
-                self.spoken.notify_all()
-        await speaker.end()
-
-    async def more(self, sentences: int) -> None:
-        """Wait until so many more sentences were said."""
-        until = len(self.said) + sentences
-        async with self.spoken:
-            await self.spoken.wait_for(lambda: len(self.said) >= until)
-
-
 async def heard_by(client: Listener | Speaker) -> list[Event]:
     """All that comes, to the end of the session."""
     heard: list[Event] = []
@@ -84,7 +55,7 @@ async def restart_each(fleet: Fleet, talk: Talk) -> None:
 
 async def test_a_rolling_restart_loses_nothing(fleet: Fleet) -> None:
     """Every listener gets every sentence once and in order, as text and as voice, and hears of no trouble."""
-    talk = Talk()
+    talk = Talk(SCRIPT)
     async with await Speaker.connect(fleet.urls, token=fleet.token) as speaker:
         session = await speaker.create_session("en")
         listeners = [await Listener.connect(fleet.urls[::-1]), await Listener.connect(fleet.urls)]
