@@ -145,7 +145,7 @@ export class Captions {
 
   /** @param {Line} line @param {Record<string, any>} message @param {string} language */
   _write(line, message, language) {
-    const corrected = line.final && line.text !== message.text;
+    const corrected = line.final && line.language === language && line.text !== message.text;
     const first = !line.final && message.isFinal;
     const stable = message.isFinal ? message.text : (message.stableText ?? settled(line.text, message.text));
     line.body.lang = line.language = language;
