@@ -6,7 +6,8 @@ WINDOW_S of time or of audio; then the missing ones are given up and counted. Nu
 dropped. A client that starts counting anew, or far ahead, is followed at once: numbers are there to help.
 
 A chunk without a number that was refused has one all the same, and those after it wait for it to come again,
-by its number. A client that lets that time pass sends nothing again: from then on nobody waits for it.
+by its number: as long as some chunk comes in its place every WINDOW_S, and at most AGAIN_S of audio. A client
+that lets that time pass sends nothing again: from then on nobody waits for it.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
 WINDOW_S = 2.0
+AGAIN_S = 10.0
 START_S = 0.3
 """How long the first chunk of a connection waits for lower numbers, unless its own is the expected one, or 0.
 """
@@ -44,7 +46,8 @@ class _Held:
 class Reorder:
     """One talk's chunks. What `push`, `due` and `flush` return is to be processed in that order.
 
-    Holds at most WINDOW_S of audio and JUMP chunks, beyond the one that comes.
+    Holds at most WINDOW_S of audio (AGAIN_S behind one that was refused) and JUMP chunks, beyond the one that
+    comes.
     """
 
     def __init__(self) -> None:
@@ -57,6 +60,7 @@ class Reorder:
         self._next: int | None = None
         self._counted = 0  # the last number that was given to a chunk while one before it was awaited
         self._comes_again = True
+        self._progress_s = float("-inf")  # when a chunk came in its place last
         self._held: dict[int, _Held] = {}
         self._past: OrderedDict[int, bytes | None] = OrderedDict()
 
@@ -65,7 +69,10 @@ class Reorder:
         """When `due` will have something to return at the latest; None while nothing waits."""
         if not self._held:
             return None
-        return min(held.since_s for held in self._held.values()) + self._patience_s
+        since_s = min(held.since_s for held in self._held.values())
+        if self._awaiting:
+            since_s = max(since_s, self._progress_s)
+        return since_s + self._patience_s
 
     def reopen(self, *, after: int) -> None:
         """Another connection begins: with the number after `after`, or wherever it likes. What waits is given
@@ -113,7 +120,10 @@ class Reorder:
         self._held[sequence] = _Held(chunk, now_s)
         if self._next is None and sequence in (0, self.last + 1):
             self._next = sequence
-        out += self._in_order()
+        in_order = self._in_order()
+        if in_order:
+            self._progress_s = now_s
+        out += in_order
         out += self.due(now_s)
         return out
 
@@ -146,7 +156,7 @@ class Reorder:
 
     def _full(self) -> bool:
         audio_s = sum(held.chunk.duration_s for held in self._held.values())
-        return audio_s >= WINDOW_S or len(self._held) >= JUMP
+        return audio_s >= (AGAIN_S if self._awaiting else WINDOW_S) or len(self._held) >= JUMP
 
     def _is_new_count(self, sequence: int, chunk: Chunk) -> bool:
         if self._next is None:

@@ -226,10 +226,22 @@ def test_whatever_is_refused_comes_in_its_place(taken: list[bool], after: int) -
             out += reorder.push(None, chunk(number), now_s=0.0)
         else:
             refused.append(reorder.refuse())
-        held = reorder.deadline_s is not None
-        if held and refused and number - refused[0] >= WINDOW_CHUNKS - 1:
-            out += push_all(reorder, range(refused[0], number + 1))
-            refused = []
     if refused:
         out += push_all(reorder, range(refused[0], numbers[-1] + 1))
     assert [(each.pcm, each.number) for each in out] == [(chunk(n).pcm, n) for n in numbers]
+
+
+def test_many_chunks_that_were_refused_may_take_their_time() -> None:
+    """After a gateway that stood still for seconds, at the pace that it takes chunks at."""
+    reorder = Reorder()
+    assert unnumbered(reorder, range(1, 21)) == chunks(range(1, 21))
+    for number in range(21, 71):
+        if number % 11:
+            assert reorder.refuse() == number
+        else:
+            assert unnumbered(reorder, [number]) == []
+    out: list[Chunk] = []
+    for number in range(21, 71):
+        now_s = CHUNK_S * (number - 20)
+        out += reorder.due(now_s) + push_all(reorder, [number], now_s=now_s)
+    assert (out, reorder.missing) == (chunks(range(21, 71)), 0)
