@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from babelcast.bus.base import NotOwner, Subscription, Topic
-from babelcast.bus.ring import MAX_KEPT, Ring
+from babelcast.bus.ring import Ring
 from babelcast.event.v1.event_pb2 import Broadcast
 
 QUEUE_CAPACITY = 1_000
@@ -19,9 +19,11 @@ class _Channel:
 
 
 class InProcessBus:
-    """Keeps `retention_s` seconds and at most `max_kept` messages of each topic."""
+    """Keeps `retention_s` seconds of each topic, at most `max_kept` messages or what a ring usually keeps."""
 
-    def __init__(self, *, retention_s: float, clock: Callable[[], float], max_kept: int = MAX_KEPT) -> None:
+    def __init__(
+        self, *, retention_s: float, clock: Callable[[], float], max_kept: int | None = None
+    ) -> None:
         """`clock` gives seconds that only go forward."""
         self._retention_s = retention_s
         self._max_kept = max_kept

@@ -9,6 +9,15 @@ from babelcast.channel import Channel
 from babelcast.event.v1.event_pb2 import Broadcast
 
 MAX_KEPT = 2_000
+KEPT_PER_S = 10
+"""More than is published in a second of speech, of which there are five partial texts at most: so final texts
+of a long window are not lost to partial ones.
+"""
+
+
+def most_kept(retention_s: float) -> int:
+    """How many messages of a topic are kept at most."""
+    return max(MAX_KEPT, round(KEPT_PER_S * retention_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +60,11 @@ class RingSubscription:
 class Ring:
     """Keeps `retention_s` seconds, at most `max_kept` messages; hands new ones to its subscriptions."""
 
-    def __init__(self, *, retention_s: float, max_kept: int = MAX_KEPT) -> None:
+    def __init__(self, *, retention_s: float, max_kept: int | None = None) -> None:
+        """`max_kept` is what `most_kept` says unless given."""
         self.subscriptions: set[RingSubscription] = set()
         self._retention_s = retention_s
-        self._max_kept = max_kept
+        self._max_kept = max_kept or most_kept(retention_s)
         self._kept: deque[Kept] = deque()
 
     def append(self, broadcast: Broadcast, *, at_s: float, now_s: float) -> None:

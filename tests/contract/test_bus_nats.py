@@ -576,3 +576,38 @@ class TestClusters:
         assert len(heard) >= 150
         for bus in (speaking, listening):
             await bus.aclose()
+
+
+async def test_a_talk_that_ends_while_the_servers_are_away(mortal_nats: NatsServer) -> None:
+    """What waits is published when they are back, then the end; and its owner keeps nothing of it."""
+    async with on(mortal_nats.url, retention_s=6) as owner, on(mortal_nats.url, retention_s=6) as other:
+        await owner.publish(TOPIC, voice(1))
+        mortal_nats.kill()
+        await away(owner)
+        await owner.publish(TOPIC, voice(2))
+        with pytest.raises(ServiceUnavailable):
+            await owner.forget(TOPIC.session_id)
+        mortal_nats.start()
+
+        async def ended() -> bool:
+            return not owner._outboxes
+
+        await eventually(ended)
+        assert await other.last_sequence(TOPIC) == 0
+        assert await other.history(TOPIC, after_sequence=0) == []
+
+
+async def test_a_talk_that_went_elsewhere(mortal_nats: NatsServer) -> None:
+    """Its former owner keeps nothing of it once nothing is left from that time."""
+    clock = Clock()
+    async with on(mortal_nats.url, retention_s=3, clock=clock) as former, on(mortal_nats.url) as owner:
+        await former.publish(TOPIC, voice(1), epoch=1)
+        await owner.claim(TOPIC, epoch=2)
+        with pytest.raises(NotOwner):
+            await former.publish(TOPIC, voice(2), epoch=1)
+        clock.added_s = 4.0
+
+        async def forgotten() -> bool:
+            return not former._outboxes
+
+        await eventually(forgotten)

@@ -101,6 +101,8 @@ class NatsBus:
         """Receive everything published from now on."""
         follower = self._followers.get(topic)
         if follower is None or follower.ended:
+            if follower is not None:
+                self._close_later(follower.aclose())
             follower = self._followers[topic] = Follower(
                 topic,
                 self._link,
@@ -126,14 +128,21 @@ class NatsBus:
 
     async def forget(self, session_id: str) -> None:
         """End the topics for everybody; the servers drop them when they are older than the retention."""
-        kept = await self._ask(lambda connection: stream.topics_of(connection.js, session_id))
         ours = {topic for topic in self._outboxes if topic.session_id == session_id}
         epoch = max((self._outboxes[topic].epoch for topic in ours), default=0)
+        try:
+            kept = await self._ask(lambda connection: stream.topics_of(connection.js, session_id))
+            for topic in {*kept, *ours}:
+                with suppress(NotOwner):
+                    await self._outbox(topic, epoch=epoch).end(patience_s=REQUEST_S)
+        except ServiceUnavailable:
+            for topic in ours:
+                self._outboxes[topic].end_later()  # then `_keep` lets it go
+            raise
         for topic in {*kept, *ours}:
-            with suppress(NotOwner):
-                await self._outbox(topic, epoch=epoch).end(patience_s=REQUEST_S)
-        for topic in {*kept, *ours}:
-            await self._outboxes.pop(topic).aclose()
+            outbox = self._outboxes.pop(topic, None)
+            if outbox is not None:  # else it was over
+                await outbox.aclose()
         for topic in [topic for topic in self._followers if topic.session_id == session_id]:
             follower = self._followers.pop(topic)
             if topic in kept:
@@ -185,8 +194,10 @@ class NatsBus:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self._retention_s / KEEPS)
-            for outbox in self._outboxes.values():
+            for topic, outbox in tuple(self._outboxes.items()):
                 outbox.keep()
+                if outbox.over:
+                    self._close_later(self._outboxes.pop(topic).aclose())
             for topic, follower in tuple(self._followers.items()):
                 follower.expire()
                 if not follower.used:

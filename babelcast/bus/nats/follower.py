@@ -14,7 +14,7 @@ from babelcast.bus.base import Topic
 from babelcast.bus.nats import stream, wire
 from babelcast.bus.nats.consumer import OrderedConsumer, consumer_config
 from babelcast.bus.nats.link import Connection, Link, LinkLost
-from babelcast.bus.ring import MAX_KEPT, Kept, Ring, RingSubscription, following
+from babelcast.bus.ring import Kept, Ring, RingSubscription, following
 from babelcast.errors import ServiceUnavailable
 from babelcast.event.v1.event_pb2 import Broadcast
 
@@ -88,11 +88,13 @@ class Follower:
                 )
                 self._ring.prepend(older)
                 self._complete = True
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(HISTORY_S):
                 while self._place < published and not self.ended:
                     self._advanced.clear()
                     await self._advanced.wait()
+        except TimeoutError as error:  # a history without its end would be taken for all that was said
+            raise ServiceUnavailable("What was published last has not come back yet.") from error
         return self._ring.after(after_sequence, now_s=self._clock())
 
     def expire(self) -> None:
@@ -208,7 +210,7 @@ async def _read_all(
         done.cancel()
         with suppress(nats.errors.Error):
             await subscription.unsubscribe()
-    return kept[-MAX_KEPT:]
+    return kept
 
 
 def recent(kept: Sequence[Kept], sequence: int, *, oldest_s: float) -> list[Broadcast]:

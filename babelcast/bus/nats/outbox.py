@@ -17,7 +17,7 @@ import nats.errors
 from babelcast.bus.base import NotOwner, Topic
 from babelcast.bus.nats import stream, wire
 from babelcast.bus.nats.link import Connection, Link, LinkLost, Refused, cancelled
-from babelcast.bus.ring import MAX_KEPT
+from babelcast.bus.ring import most_kept
 from babelcast.errors import ServiceUnavailable
 from babelcast.event.v1.event_pb2 import Broadcast
 from babelcast.telemetry import BUS_UNSENT
@@ -43,7 +43,7 @@ class Outbox:
     """One topic of which this bus is, or was, the owner.
 
     Policy: what waits longer than `retention_s`, when nobody could catch up on it any more, and the oldest of
-    more than MAX_KEPT is given up and counted; of the text of an open segment only the newest waits.
+    more than `most_kept` is given up and counted; of the text of an open segment only the newest waits.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Outbox:
         self._retention_s = retention_s
         self._clock = clock
         self._claimed = False
+        self._ending = False
         self._claiming = asyncio.Lock()
         self._ids = ids
         self._queue: deque[_Waiting] = deque()
@@ -114,7 +115,8 @@ class Outbox:
         its number and its owner, and must not get too old.
         """
         idle_s = self._clock() - self._last_s
-        if self._claimed and not self.lost and not self._queue and idle_s > self._retention_s / 3:
+        silent = self._claimed and not self.lost and not self._ending and not self._queue
+        if silent and idle_s > self._retention_s / 3:
             self._put(self._waiting("keep", None))
 
     async def end(self, *, patience_s: float) -> None:
@@ -124,12 +126,25 @@ class Outbox:
         """
         if self.lost:
             raise NotOwner(self.topic)
-        waiting = self._waiting("end", None)
-        self._put(waiting)
+        waiting = self._put_end()
         done, _ = await asyncio.wait((waiting.stored,), timeout=patience_s)
         if not done:
             raise ServiceUnavailable("The bus is out of reach.")
         waiting.stored.result()
+
+    def end_later(self) -> None:
+        """Let the end come after all that waits, whenever the servers take it."""
+        if not self.lost and not self._ending:
+            self._put_end()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will be published from here any more: the session has ended, or has had another
+        owner for as long as anything is kept.
+        """
+        if self._queue or self._claiming.locked():
+            return False
+        return self._ending or (self.lost and self._clock() - self._last_s > self._retention_s)
 
     async def flushed(self, *, timeout_s: float) -> None:
         """Wait until nothing waits; bounded."""
@@ -146,6 +161,12 @@ class Outbox:
     def _waiting(self, kind: wire.Kind, broadcast: Broadcast | None) -> _Waiting:
         return _Waiting(kind, broadcast, f"{self._owner}-{next(self._ids)}", self._clock())
 
+    def _put_end(self) -> _Waiting:
+        self._ending = True
+        waiting = self._waiting("end", None)
+        self._put(waiting)
+        return waiting
+
     def _refuse(self, epoch: int) -> None:
         if epoch < self.epoch:
             raise NotOwner(self.topic)
@@ -155,7 +176,7 @@ class Outbox:
 
     def _put(self, waiting: _Waiting) -> None:
         self._queue.append(waiting)
-        if len(self._queue) > MAX_KEPT:
+        if len(self._queue) > most_kept(self._retention_s):
             self._give_up(1)
         self._filled.set()
 
@@ -268,6 +289,7 @@ class Outbox:
     def _lose(self, refusal: NotOwner) -> None:
         log.warning("somebody else publishes here now", extra={"unsent": len(self._queue)})
         self.lost, self._claimed = True, False
+        self._last_s = self._clock()
         while self._queue:
             stored = self._queue.popleft().stored
             if not stored.done():

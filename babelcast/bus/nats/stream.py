@@ -10,7 +10,7 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from babelcast.bus.base import Topic
 from babelcast.bus.config import BusConfig
 from babelcast.bus.nats import wire
-from babelcast.bus.ring import MAX_KEPT
+from babelcast.bus.ring import most_kept
 
 DUPLICATES_MOST_S: Final = 120.0
 
@@ -24,7 +24,7 @@ def stream_config(config: BusConfig, *, retention_s: float) -> StreamConfig:
         storage=StorageType.FILE,
         discard=DiscardPolicy.OLD,
         max_age=retention_s,
-        max_msgs_per_subject=MAX_KEPT,
+        max_msgs_per_subject=most_kept(retention_s),
         max_bytes=config.nats_max_bytes,
         num_replicas=config.nats_replicas,
         duplicate_window=min(retention_s, DUPLICATES_MOST_S),
