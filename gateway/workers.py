@@ -140,14 +140,18 @@ class Workers:
                 await self._pause(BACKOFF.delay_s(failures - 1, random.random))
 
     async def _run(self, place: _Place) -> int:
-        """One process from its start to its end; returns its exit code."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway", "--worker"),
-            env={**self._environ, **self._settings(place)},
-            stdin=PIPE,  # its end tells the worker that we are gone
-            stdout=PIPE,
-            start_new_session=True,  # Ctrl-C is for us to pass on
-        )
+        """One process from its start to its end; returns its exit code, 1 when it cannot be started."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gateway", "--worker"),
+                env={**self._environ, **self._settings(place)},
+                stdin=PIPE,  # its end tells the worker that we are gone
+                stdout=PIPE,
+                start_new_session=True,  # Ctrl-C is for us to pass on
+            )
+        except OSError:  # no memory, or too many processes: perhaps just now
+            log.exception("gateway process not started", extra={"worker": place.number})
+            return 1
         place.process = process
         try:
             if self._stopping.is_set():
