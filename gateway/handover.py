@@ -185,7 +185,8 @@ def _sentence(transcript: event.Transcript, answers: Mapping[str, _Answers]) -> 
         transcribed_ms=said.transcribed_ms,
         start_ms=transcript.start_ms,
         end_ms=transcript.end_ms,
-        asked={owed.language for owed in said.owed},
+        asked={owed.language for owed in said.owed}
+        | {language for language, answer in answers.items() if transcript.segment in answer.captions},
     )
     for owed in said.owed:
         waiting = _still_owed(sentence, owed, answers.get(owed.language, _Answers()))

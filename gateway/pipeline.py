@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from babelcast.archive.base import Archive
 from babelcast.bus.base import Bus, Topic
+from babelcast.errors import ServiceUnavailable
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.protocol.server_messages import ServerMessage
@@ -216,8 +217,11 @@ class Pipeline:
         """Correct a sentence everywhere; it is shown again, not spoken again. The speaker's transcript is the
         answer to `request_id`.
 
-        Raises: InvalidParameter when there is no such sentence any more.
+        Raises: InvalidParameter when there is no such sentence any more, ServiceUnavailable while it is not
+        known what was said before this owner.
         """
+        if self._inherits and not self._placed.done():
+            raise ServiceUnavailable("What was said is not known yet.")
         sentence = self._translating.revise(segment, text)
         await self._publisher.transcript(
             event.Transcript(
@@ -292,6 +296,8 @@ class Pipeline:
         self._elsewhere.expect(inheritance.log.owed_at_ms, now_s=self._clock())
         self._transcribing.go_on(next_segment=handover.next_segment, checkpoint=handover.checkpoint)
         self._translating.go_on(handover)
+        # for those who came while the log was read
+        self._translating.catch_up(self._session.audience.languages)
         if handover.open is not None:
             self._open_segment.go_on(handover.open)
         if handover.checkpoint is not None:

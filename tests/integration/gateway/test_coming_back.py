@@ -1,7 +1,6 @@
 """Connections that break and come back; sessions that wait, end, and outlive the session service."""
 
 import asyncio
-import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -153,6 +152,44 @@ async def test_coming_back_twice_before_it_is_known_where_the_talk_is(
     assert len(await again.heard(2 * len(CHUNK) - 32 * 88)) == 2 * len(CHUNK) - 32 * 88
 
 
+async def test_while_the_next_owner_reads_the_log(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who joins then in a new language is shown what was said before; what is not known yet cannot be edited
+    yet, which is not to say that it was never said.
+    """
+    monkeypatch.setattr("gateway.speaker.PLACED_WITHIN_S", 0.01)
+    talk = await stage.talk()
+    talk.hearing.final(0, "Said.")
+    await talk.speaker.until("transcript")
+    elsewhere = await stage.desk.sessions.refresh(
+        api.RefreshConnectionRequest(
+            session_id=talk.session_id,
+            connection_id="elsewhere",
+            resume_token=talk.created["resumeToken"],
+        )
+    )
+    read, history = asyncio.Event(), stage.bus.history
+
+    async def read_late(topic: Topic, *, after_sequence: int) -> Sequence[Broadcast]:
+        if topic.language == "en":
+            await read.wait()
+        return await history(topic, after_sequence=after_sequence)
+
+    monkeypatch.setattr(stage.bus, "history", read_late)
+    speaker, late = await stage.client(), await stage.client()
+    complete = await speaker.ask("connectionRefreshComplete", **refresh(talk, elsewhere.resume_token))
+    assert "lastAudioSequence" not in complete
+    edit = {"action": "editTranscript", "segmentId": "0", "text": "Sad."}
+    assert (await speaker.refused(**edit))["code"] == "SERVICE_UNAVAILABLE"
+    await late.ask(
+        "sessionJoined", action="joinSession", sessionId=talk.session_id, targetLanguage="fr", history=60
+    )
+    room = stage.room(talk)
+    await eventually(lambda: "fr" in room.session.audience.languages)
+    read.set()
+    assert (await late.until("caption"))["text"] == "[fr] Said."
+    await speaker.ask("transcript", **edit)
+
+
 async def test_a_token_is_good_until_the_next_is_used(stage: Stage) -> None:
     """Afterwards it is refused, as is another session's token, and changes nothing."""
     talk, other = await stage.talk(), await stage.talk("bob")
@@ -224,8 +261,10 @@ async def test_take_overs_at_once(stage: Stage) -> None:
     for client in clients:
         await client.send(**refresh(talk, talk.created["resumeToken"]))
     for client in clients:
-        with contextlib.suppress(ConnectionClosed):
+        try:
             await client.fence()
+        except ConnectionClosed:
+            await client.closed()  # reads what came before
     room = stage.room(talk)
     await eventually(lambda: len(room.members) == 1)
     got = [client for client in clients if client.all("stateRestored")]
