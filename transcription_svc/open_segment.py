@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from transcription_svc.endpointing import Pause
+from transcription_svc.engines.base import Word
 from transcription_svc.segment_policy import Due
 from transcription_svc.stabilizer import Caption, Stabilizer
 
@@ -31,6 +32,8 @@ class Task:
     thorough: bool = True
     pause: Pause | None = None
     """Where a cut is tried."""
+    prefix: tuple[Word, ...] = ()
+    """What is said at its start and belongs to the segment before."""
 
 
 @dataclass(slots=True)
@@ -61,5 +64,7 @@ class OpenSegment:
     """Starts of pauses before which the text did not end a clause."""
     goes_on_with: str = ""
     """First word as it was heard before the cut, in its place in the sentence."""
+    prefix: tuple[Word, ...] = ()
+    """What is said between `start` and `speech_start`, of the segment before."""
     said_before: str = ""
     """Last word of the segment before, if the cut between them may have left its sound in this one."""

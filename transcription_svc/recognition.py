@@ -240,7 +240,9 @@ class LiveRecognition:
 
     def _order(self, task: Task) -> DecodeTask:
         effort = Effort.THOROUGH if task.thorough else Effort.QUICK
-        return DecodeTask(language=self._options.language, effort=effort, timed=task.timed)
+        return DecodeTask(
+            language=self._options.language, effort=effort, timed=task.timed, prefix=task.prefix
+        )
 
     async def _send(self, results: Sequence[SegmentResult]) -> None:
         for result in results:

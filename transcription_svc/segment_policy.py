@@ -39,6 +39,8 @@ class SegmentPolicy:
     """From this share of its longest time on a segment ends at any breath that lies late enough."""
     cut_margin_ms: int = 600
     """How long before the longest time of a segment a cut is looked for."""
+    context_ms: int = 1000
+    """So much before a cut, in whole words, is decoded with what follows: it tells how that goes on."""
     cut_choice_ms: int = 1400
     """The words of so much audio stay uncommitted in a long segment, so that there is a choice of cuts."""
     deaf_sentence_ms: int = 500
@@ -46,9 +48,11 @@ class SegmentPolicy:
     deaf_ms: int = 1200
     """The same after any other word."""
     sure_logprob: float = -0.7
-    """Mean log probability of a hypothesis below which it commits no words."""
+    """Mean log probability of a quick hypothesis below which it ends no segment."""
     firm_logprob: float = -0.5
-    """Mean log probability from which only the last word of a partial result is held back."""
+    """Mean log probability of a hypothesis from which it commits words, is gone on from after a cut, and only
+    the last word of a partial result is held back.
+    """
     held_back_firm: int = 1
     """Words at the end of a partial result that are not shown while speech goes on, but never all of them."""
     held_back_unsure: int = 2

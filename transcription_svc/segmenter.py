@@ -14,7 +14,8 @@ becomes one or more segments:
 What nothing credible is heard in is left out; what was shown of it without a promise is taken off the
 screen, and its number goes to the next segment. A segment's text never leaves words that were committed
 before. Each voiced sample belongs to one segment: where speech is cut, the next segment starts where the
-last one ends, or after the pause between them.
+last one ends, or after the pause between them. It is decoded with the last words before the cut, which the
+decoder is told, so that it hears what follows as what goes on.
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 from babelcast.pcm import SAMPLE_RATE_HZ
 from transcription_svc.audio import FRAME_SAMPLES, Samples
 from transcription_svc.closing import enough_ms
+from transcription_svc.context import Context, last_words, says_again
 from transcription_svc.cutting import best_cut, cut_between, longest_pause, quietest
 from transcription_svc.endpointing import Endpointer, Pause, Utterance
 from transcription_svc.engines.base import Hypothesis, SegmentResult, StreamOptions, Word
@@ -100,13 +102,20 @@ class Segmenter:
         if self._ended or pause >= self._policy.early_close_ms:
             if segment.closing is not None:
                 return None
-            return Task(TaskKind.CLOSING, segment.start, self._closing_end(utterance))
+            return Task(TaskKind.CLOSING, segment.start, self._closing_end(utterance), prefix=segment.prefix)
         if pause >= self._policy.hold_ms:
             return None
         long = self.position >= segment.due.end
         cut = self._pause_to_cut(segment, utterance, long=long)
         if cut is not None:
-            return Task(TaskKind.CUT, segment.start, (cut.start + cut.end) // 2, pause=cut)
+            return Task(
+                TaskKind.CUT,
+                segment.start,
+                (cut.start + cut.end) // 2,
+                pause=cut,
+                timed=True,
+                prefix=segment.prefix,
+            )
         if self.position < segment.next_partial:
             return None
         return Task(
@@ -115,6 +124,7 @@ class Segmenter:
             self.position,
             timed=long or segment.sentence > 0 or segment.clause > 0 or segment.stuck,
             thorough=long,
+            prefix=segment.prefix,
         )
 
     def _closing_end(self, utterance: Utterance) -> int:
@@ -129,10 +139,15 @@ class Segmenter:
     def take(self, task: Task, hypothesis: Hypothesis, samples: Samples) -> list[SegmentResult]:
         """Take what `task` gave; `samples` is the audio it was about. Returns the results to send."""
         segment = self._opened
+        if says_again(segment.prefix, hypothesis.words):
+            # asked again, now about the segment alone
+            segment.start = max(self._boundary, segment.speech_start - self._policy.preroll_ms * _MS)
+            segment.prefix = ()
+            return []
         hypothesis = self._without_echo(segment, hypothesis)
-        words = self._spelt(hypothesis)
         if task.pause is not None:
-            return self._cut_at_pause(segment, words, task.pause)
+            return self._cut_at_pause(segment, hypothesis, task.pause, samples)
+        words = self._spelt(hypothesis)
         if task.kind is TaskKind.CLOSING:
             segment.closing, segment.closing_end = words, task.end
             closed = self._close_if_over()
@@ -155,10 +170,10 @@ class Segmenter:
         stabilizer = segment.stabilizer
         before = [key(word) for word in stabilizer.words]
         sentence = sentence_end(stabilizer.merge(words), self._options.language)
-        sure = hypothesis.average_logprob >= self._policy.sure_logprob
+        firm = hypothesis.average_logprob >= self._policy.firm_logprob
         late = task.end >= segment.due.clause
         clause = clause_end(stabilizer.merge(words)) if late and not sentence else 0
-        limit = self._committable(task, sentence) if sure else stabilizer.committed
+        limit = self._committable(task, sentence) if firm else stabilizer.committed
         stabilizer.update(words, commit_at_most=limit)
         repeated = before == [key(word) for word in stabilizer.words]
         cut = self._cut_after(task, hypothesis, samples, sentence=sentence, clause=clause, repeated=repeated)
@@ -176,7 +191,7 @@ class Segmenter:
         in_pause = task.kind is TaskKind.CLOSING
         stabilizer.held_back = 0 if in_pause else self._policy.held_back(hypothesis.average_logprob)
         if cut:
-            return self._cut(task, hypothesis.words, cut, samples)
+            return self._cut(task, hypothesis, cut, samples)
         return self._partial(segment, stabilizer.caption())
 
     @property
@@ -213,7 +228,14 @@ class Segmenter:
             refused = refused | segment.weak_cuts
         return longest_pause(utterance.pauses, earliest=segment.due.clause, refused=refused)
 
-    def _cut_at_pause(self, segment: OpenSegment, words: Sequence[str], pause: Pause) -> list[SegmentResult]:
+    def _cut_at_pause(
+        self,
+        segment: OpenSegment,
+        hypothesis: Hypothesis,
+        pause: Pause,
+        samples: Samples,
+    ) -> list[SegmentResult]:
+        words = self._spelt(hypothesis)
         if not words and not segment.stabilizer.committed and self.position >= segment.due.end:
             finals = self._finish(segment, [], end=pause.start, voiced=0)
             self._open_after(pause)
@@ -225,13 +247,24 @@ class Segmenter:
             segment.weak_cuts.add(pause.start)
             return []
         finals = self._finish(segment, words, end=pause.start, voiced=pause.start - segment.speech_start)
-        self._open_after(pause)
+        self._open_after(pause, self._context(segment, hypothesis, len(words), samples))
         return finals
+
+    def _context(
+        self, segment: OpenSegment, hypothesis: Hypothesis, count: int, samples: Samples
+    ) -> Context | None:
+        """What the next segment goes on from when this one ends after `count` words of a hypothesis."""
+        if hypothesis.average_logprob < self._policy.firm_logprob:
+            return None
+        found = last_words(hypothesis.words[:count], samples, seconds=self._policy.context_ms / 1000)
+        return Context(segment.start + found[0], found[1]) if found is not None else None
 
     def _give_up(self, task: Task, segment: OpenSegment, samples: Samples) -> list[SegmentResult]:
         """End a segment in which nothing credible is heard; without stable words its second half stays."""
-        nothing_stays = not segment.stabilizer.committed
-        earliest = len(samples) // 2 if nothing_stays else len(samples) - self._policy.cut_margin_ms * _MS
+        before = segment.speech_start - segment.start if segment.prefix else 0
+        earliest = (before + len(samples)) // 2
+        if segment.stabilizer.committed:
+            earliest = len(samples) - self._policy.cut_margin_ms * _MS
         end, begin = self._endpointer.border(task.start + quietest(samples, earliest, len(samples)))
         finals = self._finish(segment, [], end=end, voiced=end - segment.speech_start)
         self._open(begin, begin)
@@ -253,19 +286,23 @@ class Segmenter:
             words[0] = self._opened.goes_on_with[:1] + words[0][1:]
         return words
 
-    def _open(self, start: int, speech_start: int) -> None:
+    def _open(self, start: int, speech_start: int, prefix: tuple[Word, ...] = ()) -> None:
         self._segment = OpenSegment(
             start=start,
             speech_start=speech_start,
             due=due(self._policy, speech_start, longest_s=self._options.max_segment_s),
             stabilizer=Stabilizer(min_stability=self._options.min_stability),
             next_partial=speech_start + self._policy.first_partial_ms * _MS,
+            prefix=prefix,
         )
 
-    def _open_after(self, pause: Pause) -> None:
+    def _open_after(self, pause: Pause, context: Context | None = None) -> None:
         """What follows the pause is a new segment."""
         self._endpointer.split(pause)
-        self._open(max(self._boundary, pause.end - self._policy.preroll_ms * _MS), pause.end)
+        if context is not None:
+            self._open(context.start, pause.end, context.words)
+        else:
+            self._open(max(self._boundary, pause.end - self._policy.preroll_ms * _MS), pause.end)
 
     def _cut_after(
         self,
@@ -302,9 +339,10 @@ class Segmenter:
             return best_cut(words, samples, at_least=stabilizer.committed + stabilizer.shift)
         return 0
 
-    def _cut(self, task: Task, words: Sequence[Word], count: int, samples: Samples) -> list[SegmentResult]:
+    def _cut(self, task: Task, hypothesis: Hypothesis, count: int, samples: Samples) -> list[SegmentResult]:
         """Make the first words final and go on with the rest."""
         segment, stabilizer = self._opened, self._opened.stabilizer
+        words = hypothesis.words
         last = words[count - 1]
         # where no more words were heard, the next one begins somewhere behind the last
         following = words[count] if count < len(words) else Word("", last.end_s + 0.2, last.end_s + 0.2)
@@ -317,8 +355,10 @@ class Segmenter:
         rest = stabilizer.split(kept)
         said = key(last.text)
         following_key = key(rest.words[0]) if rest.words else ""
+        context = self._context(segment, hypothesis, count, samples) or Context(at, ())
         opened = OpenSegment(
-            start=at,
+            start=context.start,
+            prefix=context.words,
             speech_start=begin,
             due=due(self._policy, begin, longest_s=self._options.max_segment_s),
             stabilizer=rest,

@@ -107,6 +107,8 @@ class Word:
     start_s: float = 0.0
     """From the start of the decoded audio; 0.0 in an untimed hypothesis."""
     end_s: float = 0.0
+    tokens: tuple[int, ...] = ()
+    """How the decoder that heard it spells it; of no use to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class DecodeTask:
     effort: Effort
     timed: bool = False
     """Whether word times are needed."""
+    prefix: tuple[Word, ...] = ()
+    """What is known to be said at the start of the audio; the hypothesis is what comes after it."""
 
 
 class Decoder(Protocol):

@@ -5,6 +5,7 @@ result that loops or is improbable is decoded once more with a longer context. I
 of their words: then nothing was understood, and nothing is said.
 """
 
+import dataclasses
 import math
 import time
 import zlib
@@ -170,7 +171,9 @@ class WhisperDecoder:
         if task.timed:
             words = self._timed(encoded, task, words, frames=int(seconds * FRAMES_PER_SECOND))
         return Hypothesis(
-            words=tuple(word for word, _ in words), timed=task.timed, average_logprob=text.average_logprob
+            words=tuple(dataclasses.replace(word, tokens=tuple(own)) for word, own in words),
+            timed=task.timed,
+            average_logprob=text.average_logprob,
         )
 
     def warm_up(self) -> None:
@@ -200,7 +203,8 @@ class WhisperDecoder:
     ) -> tuple[ctranslate2.StorageView, _Text]:
         features = log_mel(samples, math.ceil(context_s * SAMPLE_RATE_HZ), bands=self._bands)
         encoded = self._model.encode(ctranslate2.StorageView.from_array(features[None]))
-        prompt = [*self._prompt(task), self._special("<|notimestamps|>")]
+        prefix = self._prefix(task)
+        prompt = [*self._prompt(task), self._special("<|notimestamps|>"), *prefix]
         limit = len(prompt) + _TOKENS_AT_LEAST + int(len(samples) / SAMPLE_RATE_HZ * _TOKENS_PER_SECOND)
         (result,) = self._model.generate(
             encoded,
@@ -210,9 +214,11 @@ class WhisperDecoder:
             return_scores=True,
             return_no_speech_prob=True,
         )
-        tokens = [token for token in result.sequences_ids[0] if token < self._end]
+        # what was given comes back with what was found, and counts in the mean but not in its sum
+        found = result.sequences_ids[0]
+        tokens = [token for token in found[len(prefix) :] if token < self._end]
         # the score is a mean over the tokens; Whisper's thresholds count the end token too
-        average = result.scores[0] * len(result.sequences_ids[0]) / (len(result.sequences_ids[0]) + 1)
+        average = result.scores[0] * len(found) / (len(found) - len(prefix) + 1)
         text = self._tokenizer.decode(tokens).strip()
         return encoded, _Text(tokens, text, average, result.no_speech_prob)
 
@@ -232,6 +238,9 @@ class WhisperDecoder:
             self._special(f"<|{task.language}|>"),
             self._special("<|transcribe|>"),
         ]
+
+    def _prefix(self, task: DecodeTask) -> list[int]:
+        return [token for word in task.prefix for token in word.tokens]
 
     def _words(self, tokens: list[int]) -> list[tuple[Word, list[int]]]:
         """Words with their tokens. Signs that stand alone belong to the word before."""
@@ -270,7 +279,8 @@ class WhisperDecoder:
         frames: int,
     ) -> list[tuple[Word, list[int]]]:
         """Words with times, from the decoder's attention to the audio."""
-        tokens = [token for _, own in words for token in own]
+        before = self._prefix(task)
+        tokens = [*before, *(token for _, own in words for token in own)]
         (found,) = self._model.align(encoded, self._prompt(task), [tokens], frames)
         first_step: dict[int, int] = {}
         last_step = 0
@@ -278,7 +288,7 @@ class WhisperDecoder:
             first_step.setdefault(token, step)
             last_step = max(last_step, step)
         timed: list[tuple[Word, list[int]]] = []
-        position = 0
+        position = len(before)
         for word, own in words:
             after = position + len(own)
             begin = first_step.get(position, last_step) * _SECONDS_PER_ALIGNMENT_STEP

@@ -163,6 +163,23 @@ def test_a_crowd_has_no_words(decoder: WhisperDecoder, jfk_wav: Path) -> None:
         assert [word.text for word in decoder.decode(piece, task).words] == []
 
 
+def test_it_goes_on_from_known_words(decoder: WhisperDecoder, jfk_wav: Path) -> None:
+    """Words that are known to be said first are left out, and what follows them is found with its times."""
+    voice = _samples(jfk_wav)[: 5 * SAMPLE_RATE_HZ]
+    whole = decoder.decode(voice, DecodeTask(language="en", effort=Effort.THOROUGH, timed=True))
+    task = DecodeTask(language="en", effort=Effort.THOROUGH, timed=True, prefix=whole.words[:5])
+    rest = decoder.decode(voice, task)
+    assert [word.text for word in rest.words] == [word.text for word in whole.words[5:]]
+    for found, expected in zip(rest.words, whole.words[5:], strict=True):
+        assert found.end_s == pytest.approx(expected.end_s, abs=0.1)
+    # the probabilities of what follows are a part of those of the whole, and count by themselves
+    spelt, spelt_rest = (sum(len(word.tokens) for word in each.words) for each in (whole, rest))
+    assert rest.average_logprob * (spelt_rest + 1) > whole.average_logprob * (spelt + 1) - 0.1
+    assert rest.average_logprob < whole.average_logprob
+    all_known = DecodeTask(language="en", effort=Effort.QUICK, prefix=whole.words)
+    assert decoder.decode(voice, all_known).words == ()
+
+
 @pytest.mark.parametrize("kind", ["white", "babble"])
 async def test_speech_as_loud_as_noise_is_not_added_to(whisper: Client, jfk_wav: Path, kind: str) -> None:
     """At 0 dB words are missed and mistaken, but hardly more come than were said, and none go round."""

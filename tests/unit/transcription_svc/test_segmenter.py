@@ -26,6 +26,10 @@ class Talk:
         """`words` carry their times in the stream."""
         self.words = words
         """A word without text is a sound that is no word."""
+        self.goes_on = False
+        """Whether the decoder can go on from words that it is given."""
+        self.circles = False
+        """Whether it says them again when it should."""
         self.timed = timed
         self.deaf = False
         """Whether the decoder hears nothing at all."""
@@ -71,7 +75,11 @@ class Talk:
             for word in self.words
             if word.text and start - 0.1 <= word.start_s and word.end_s <= end + 0.1
         ]
-        timed = tuple(Word(word.text, word.start_s - start, word.end_s - start) for word in inside)
+        if task.prefix:
+            assert [word.text for word in inside[: len(task.prefix)]] == [word.text for word in task.prefix]
+            inside = inside[0 if self.circles else len(task.prefix) :]
+        tokens = (1,) if self.goes_on else ()
+        timed = tuple(Word(word.text, word.start_s - start, word.end_s - start, tokens) for word in inside)
         if self.deaf:
             return Hypothesis()
         if self.timed and task.timed:
@@ -289,21 +297,52 @@ def test_partial_results_can_be_left_out() -> None:
     assert [result.is_final for result in talk.results] == [True]
 
 
-def test_an_unsure_hypothesis_commits_nothing() -> None:
+@pytest.mark.parametrize("logprob", [-0.6, -0.9])
+def test_an_unsure_hypothesis_commits_nothing(logprob: float) -> None:
     """Words that the decoder hardly believes itself are shown, not promised."""
     talk = Talk(say("and so my fellow Americans"))
-    talk.logprob = -0.9
+    talk.logprob = logprob
     talk.play(2.0)
     assert talk.results
     assert not any(result.stable_text for result in talk.results)
+
+
+@pytest.mark.parametrize("circles", [False, True])
+def test_after_a_cut_the_words_before_are_told(circles: bool) -> None:
+    """What follows is decoded with the last second before the cut, or alone if that is only said again."""
+    text = " ".join(f"w{number}" for number in range(40))
+    talk = Talk(say(text))
+    talk.goes_on, talk.circles = True, circles
+    talk.play(13.5).end()
+    assert " ".join(talk.finals).casefold() == text
+    told = [task for task in talk.tasks if task.prefix]
+    assert told
+    assert all(0 < len(task.prefix) <= 4 for task in told)
+    assert all(task.end - task.start <= 6.5 * SAMPLE_RATE_HZ for task in told)
+    if circles:
+        alone = [after for before, after in itertools.pairwise(talk.tasks) if before.prefix]
+        assert all(not task.prefix and task.start > talk.tasks[0].start for task in alone)
+        assert len(told) == len(talk.finals) - 1
+
+
+def test_a_doubtful_text_is_not_gone_on_from() -> None:
+    """Words that are less than firm are not told to the decoder after a cut."""
+    talk = Talk(say(" ".join(f"w{number}" for number in range(40))))
+    talk.goes_on, talk.logprob = True, -0.6
+    talk.play(13.5).end()
+    assert len(talk.finals) >= 3
+    assert not any(task.prefix for task in talk.tasks)
 
 
 @given(
     st.lists(st.sampled_from(["aa", "bb.", "cc,", "dd", "ee?"]), min_size=1, max_size=45),
     st.dictionaries(st.integers(1, 45), st.sampled_from([0.1, 0.15, 0.25, 0.35, 0.5, 0.8]), max_size=12),
     st.booleans(),
+    st.booleans(),
 )
-def test_every_word_is_said_once(words: list[str], pauses: dict[int, float], timed: bool) -> None:
+def test_every_word_is_said_once(
+    words: list[str], pauses: dict[int, float], timed: bool, goes_on: bool
+) -> None:
     """Whatever the pauses, the finals are the talk, and each voiced sample lies in exactly one of them.
 
     Segments and revisions count on.
@@ -311,6 +350,7 @@ def test_every_word_is_said_once(words: list[str], pauses: dict[int, float], tim
     numbered = " ".join(f"{number}x{word}" for number, word in enumerate(words))
     spoken = say(numbered, pauses=pauses, each=0.32)
     talk = Talk(spoken, options=StreamOptions(language="en", first_segment=5), timed=timed)
+    talk.goes_on = goes_on
     talk.play(spoken[-1].end_s + 1.0).end()
     finals = [result for result in talk.results if result.is_final]
     keys = [word.strip(".,?") for word in " ".join(talk.finals).split()]
