@@ -1,7 +1,7 @@
 """What every archive does, whatever carries it. A new adapter adds its rig to RIGS."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -66,9 +66,9 @@ class InProcessRig:
 class NatsRig:
     """On a real server."""
 
-    archive: NatsArchive
-
     def __init__(self) -> None:
+        self.archive: Archive
+        self.flushed: Callable[[], Awaitable[None]]
         self._added_ms = 0
 
     def now_ms(self) -> int:
@@ -82,7 +82,7 @@ class NatsRig:
     async def settle(self) -> None:
         """When the server has said so."""
         async with asyncio.timeout(PATIENCE_S):
-            await self.archive.flushed()
+            await self.flushed()
 
 
 @asynccontextmanager
@@ -98,7 +98,8 @@ async def on_nats(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     """A server without the stream, before and after."""
     server: NatsServer = request.getfixturevalue("nats_server")
     rig = NatsRig()
-    rig.archive = await NatsArchive.open(BusConfig(bus_url=server.url), ArchiveConfig(1), clock_ms=rig.now_ms)
+    archive = await NatsArchive.open(BusConfig(bus_url=server.url), ArchiveConfig(1), clock_ms=rig.now_ms)
+    rig.archive, rig.flushed = archive, archive.flushed
     yield rig
     await rig.archive.aclose()
     client = await nats.connect(server.url)

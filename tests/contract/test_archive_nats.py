@@ -10,6 +10,7 @@ import pytest
 from babelcast.archive import nats as nats_archive
 from babelcast.archive.base import Entry, Talk
 from babelcast.archive.config import ArchiveConfig
+from babelcast.archive.in_process import SILENT_S
 from babelcast.archive.nats import NatsArchive
 from babelcast.archive.opening import open_archive
 from babelcast.bus.config import BusConfig
@@ -122,7 +123,7 @@ async def test_limits_that_change_are_taken_over(mortal_nats: NatsServer) -> Non
         await archive.aclose()
     client = await nats.connect(mortal_nats.url)
     info = await client.jetstream().stream_info(nats_archive.STREAM)
-    assert info.config.max_age == nats_archive.SILENT_S + 120
+    assert info.config.max_age == SILENT_S + 120
     await client.close()
 
 

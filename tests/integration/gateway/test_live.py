@@ -32,7 +32,7 @@ def tone(hz: float) -> bytes:
 
 def decoded(ogg: bytes) -> np.ndarray:
     """The sound at 48 kHz."""
-    with av.open(io.BytesIO(ogg)) as container:
+    with av.open(io.BytesIO(ogg), mode="r") as container:
         frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
     return np.concatenate(frames).astype(np.float64)
 

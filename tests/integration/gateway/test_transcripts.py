@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -12,7 +13,7 @@ from babelcast.archive.config import ArchiveConfig
 from babelcast.archive.nats import PREFIX, STREAM, NatsArchive
 from babelcast.bus.config import BusConfig
 from babelcast.clock import wall_clock_ms
-from tests.integration.gateway.client import CHUNK, PATIENCE_S, Client
+from tests.integration.gateway.client import CHUNK, PATIENCE_S, Client, Message
 from tests.integration.gateway.fleet import fleet_of
 from tests.integration.gateway.stage import Stage, Talk, eventually
 from tests.nats_server import NatsServer
@@ -26,10 +27,15 @@ async def fetch(stage: Stage, path: str) -> tuple[int, str, aiohttp.ClientRespon
         return response.status, await response.text(), response
 
 
+def of_segment(number: int) -> Callable[[Message], bool]:
+    """Whether a message is about a segment."""
+    return lambda message: message["segmentId"] == str(number)
+
+
 async def say(talk: Talk, listener: Client, segment: int, text: str, *, end_ms: int) -> None:
     """Have a sentence said, and wait until it was shown."""
     talk.hearing.final(segment, text, end_ms=end_ms)
-    await listener.until("caption", where=lambda m: m["segmentId"] == str(segment))
+    await listener.until("caption", where=of_segment(segment))
 
 
 async def test_a_talk_can_be_taken_home(stage: Stage) -> None:
@@ -104,7 +110,7 @@ async def test_a_takeover_keeps_what_was_not_kept_and_nothing_twice(
         await talk.speaker.audio(CHUNK, sequence=1)
         for segment, text in enumerate(("One.", "Two.")):
             talk.hearing.final(segment, text, end_ms=100 + segment)
-            await spanish.until("caption", where=lambda m, n=str(segment): m["segmentId"] == n)
+            await spanish.until("caption", where=of_segment(segment))
         archive = await NatsArchive.open(
             BusConfig(bus_url=mortal_nats.url), ArchiveConfig(), clock_ms=wall_clock_ms
         )
@@ -115,14 +121,14 @@ async def test_a_takeover_keeps_what_was_not_kept_and_nothing_twice(
             last = await client.jetstream().get_last_msg(
                 STREAM, f"{PREFIX}.{talk.session_id}.{found.created_ms}-en.es"
             )
-            await client.jetstream().delete_msg(STREAM, last.seq)
+            await client.jetstream().delete_msg(STREAM, last.seq or 0)
             fleet.gateways[0].kill()
             await fleet.come_back(talk, 1)
             await eventually_found(archive, talk.session_id, {"en": 2, "es": 2})
             await talk.speaker.audio(CHUNK, sequence=2)
             hearing = await fleet.opened(talk)
             hearing.final(2, "Three.", end_ms=400)
-            await spanish.until("caption", where=lambda m: m["segmentId"] == "2")
+            await spanish.until("caption", where=of_segment(2))
             await eventually_found(archive, talk.session_id, {"en": 3, "es": 3})
             info = await client.jetstream().stream_info(STREAM)
             assert info.state.messages == 6

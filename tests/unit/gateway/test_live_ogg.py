@@ -38,7 +38,7 @@ def tone(seconds: float, *, hz: float = 440.0, rate_hz: int = VOICE_HZ) -> bytes
 def decoded(ogg: bytes) -> tuple[np.ndarray, float]:
     """The sound at 48 kHz, and where it begins, s."""
     found, begins_s = [], None
-    with av.open(io.BytesIO(ogg)) as container:
+    with av.open(io.BytesIO(ogg), mode="r") as container:
         for frame in container.decode(audio=0):
             assert frame.sample_rate == RATE_HZ
             if begins_s is None:
