@@ -334,7 +334,8 @@ class Connection:
     async def _give_up_role(self) -> None:
         if self._role is not None:
             role, self._role = self._role, None
-            await role.leave(may_come_back=self._socket.close_code == CloseCode.ABNORMAL_CLOSURE)
+            # who means to stay away closes with 1000; a page that is reloaded or offline does not
+            await role.leave(may_come_back=self._socket.close_code != CloseCode.NORMAL_CLOSURE)
             await self._disconnect()
 
     async def _leave(self) -> None:

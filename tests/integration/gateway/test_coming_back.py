@@ -367,8 +367,11 @@ async def test_resuming_while_sentences_come(stage: Stage) -> None:
     assert [m["sequenceNumber"] for m in stays.all("translatedAudio")] == list(range(1, segment + 1))
 
 
-async def test_the_only_listener_of_a_language_drops(stage: Stage) -> None:
-    """For a while its language is still made, so that coming back it has missed nothing."""
+@pytest.mark.parametrize("code", [None, 1001, 1005, 4000])
+async def test_the_only_listener_of_a_language_drops(stage: Stage, code: int | None) -> None:
+    """For a while its language is still made, so that coming back it has missed nothing: without a word, and
+    as browsers close when a page is reloaded (1001) or gives no reason (1005).
+    """
     talk = await stage.talk()
     other = await stage.listener(talk, "fr")
     client = await stage.client()
@@ -378,7 +381,13 @@ async def test_the_only_listener_of_a_language_drops(stage: Stage) -> None:
     room = stage.room(talk)
     await eventually(lambda: "es" in room.session.audience.languages)
     await said(talk, 0, client)
-    client.drop()
+    if code is None:
+        client.drop()
+    elif code == 1005:
+        client.socket.protocol.send_close()
+        client.socket.send_data()
+    else:
+        await client.socket.close(code)
     await eventually(lambda: "es" not in room.session.audience.languages)
     await said(talk, 1, other)
     await said(talk, 2, other)
