@@ -372,9 +372,17 @@ class Speaker:
         if pipeline is not None:
             on_time = await pipeline.finish(timeout_s=FINISH_WITHIN_S)
             log.info("talk finished", extra={"on_time": on_time, "lost_ms": round(pipeline.lost_ms)})
-        await self._desk.sessions.end(
-            self.room.session.session_id, connection_id=self.connection_id, reason=message.reason
-        )
+        try:
+            await self._desk.sessions.end(
+                self.room.session.session_id, connection_id=self.connection_id, reason=message.reason
+            )
+        except BabelcastError:
+            if self.room.pipeline is pipeline and self.room.ended is None:
+                # the talk goes on, until the speaker asks again
+                inbound = self.room.inbound
+                self._own().take_over().add_done_callback(self.room.on_pipeline_done)
+                self.room.inbound = inbound
+            raise
         await self._desk.rooms.end(self.room, message.reason)
 
     async def _tell_status(self) -> None:

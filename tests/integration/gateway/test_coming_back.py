@@ -469,6 +469,24 @@ async def test_the_session_service_restarts(stage: Stage) -> None:
     await listener.until("broadcastMuted")
 
 
+async def test_a_talk_that_cannot_be_ended_now_goes_on(stage: Stage) -> None:
+    """Without the session service the speaker is refused, is heard on, and ends it later."""
+    talk = await stage.talk()
+    listener = await stage.listener(talk)
+    await said(talk, 0, listener)
+    await stage.record.aclose()
+    assert (await talk.speaker.refused(action="endSession"))["code"] == "SERVICE_UNAVAILABLE"
+    stage.room(talk).session.audience.listener_count = 99  # until it is read again
+    await stage.restart_record()
+    await eventually(lambda: stage.room(talk).session.audience.listener_count == 1)
+    await talk.speaker.audio()
+    talk.hearing = await stage.transcription.opened()
+    assert talk.hearing.config.first_segment == 1
+    assert await talk.hearing.heard(len(CHUNK)) == CHUNK
+    await said(talk, 1, listener)
+    await talk.speaker.ask("sessionEnded", action="endSession")
+
+
 async def test_a_session_that_ended_while_nobody_watched(stage: Stage, tmp_path: Path) -> None:
     """It is found out when the watch is opened again, and all are told."""
     talk = await stage.talk()
