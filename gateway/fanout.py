@@ -19,8 +19,8 @@ from gateway.door import Door
 from gateway.late import Earlier, final_texts
 from gateway.outlet import Outlet, binary_frame, text_frame
 
-# Between turns of the loop, so that a large audience does not hold up the speakers: half a millisecond.
-WRITES_PER_TURN = 50
+# Between turns of the loop, so that a large audience does not hold up the speakers: a millisecond.
+WRITES_PER_TURN = 100
 DRAINED_WITHIN_S = 2.0
 
 log = logging.getLogger(__name__)
