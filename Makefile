@@ -12,7 +12,7 @@ NATS_PORT ?= 4222
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check proto check-proto format check-format lint types docs dynamodb nats bench lock
+.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dynamodb nats bench lock
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -28,8 +28,15 @@ run: setup ## serve everything on HOST:PORT (127.0.0.1:8080), data in DATA_DIR
 test: setup ## run all tests with branch coverage
 	@deploy/dev/dynamodb prepare || [ -z "$$CI" ]
 	@deploy/dev/nats prepare || [ -z "$$CI" ]
-	@deploy/dev/browser prepare || [ -z "$$CI" ]
 	@$(bin)/pytest --cov --cov-report=term $(ARGS)
+
+test-pages: setup ## run the tests of the pages in a browser; pictures of them in SCREENSHOTS_DIR (var/screenshots)
+	@deploy/dev/browser prepare
+	@PAGES=1 $(bin)/pytest tests/e2e/pages $(ARGS)
+
+test-kills: setup ## kill every process in turn for KILLS_MINUTES (5) under three talks and 200 listeners
+	@deploy/dev/dynamodb prepare && deploy/dev/nats prepare
+	@KILLS_MINUTES=$${KILLS_MINUTES:-5} $(bin)/pytest tests/e2e/test_kills.py $(ARGS)
 
 check: setup ## everything CI does: proto, format, lint, types, tests; goes on after a failure and tells
 	@$(MAKE) --no-print-directory --keep-going check-proto check-format lint types test

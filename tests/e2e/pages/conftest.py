@@ -1,6 +1,7 @@
-"""One browser and one server with scripted engines for all tests of the pages."""
+"""One browser and one server with scripted engines for all tests of the pages (`make test-pages`)."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from tests.e2e.pages import chromium as browsers
 from tests.e2e.pages.chromium import Browsing, Chromium
 from tests.e2e.pages.talks import Talk, talking
 from tests.e2e.served import Served, serving
+
+collect_ignore_glob = [] if os.environ.get("PAGES") else ["test_*.py"]
+"""They take five minutes, which is more than all other tests of the gateway."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
