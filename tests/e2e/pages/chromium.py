@@ -107,8 +107,9 @@ class Watched:
         return [trouble for trouble in self.troubles if not known.search(trouble)]
 
     async def transferred_bytes(self) -> int:
-        """The sum of all bodies."""
-        return sum([len(await response.body()) for response in self.responses])
+        """The sum of all bodies, as they went over the wire."""
+        sizes = [await response.request.sizes() for response in self.responses]
+        return sum(size["responseBodySize"] for size in sizes)
 
     async def shifted(self) -> list[tuple[float, str]]:
         """What moved by itself, by how much (layout shift score) and where."""

@@ -41,8 +41,9 @@ async def test_what_is_shown_of_a_talk(browsing: Browsing, speaking: Speaking) -
     phones = [await visit(browsing, f"/{code}") for _ in range(2)]
     for phone, language in zip(phones, ("es", "de"), strict=True):
         await phone.listen(language)
-    await expect(speaking.part("listeners")).to_contain_text("2")
-    await expect(speaking.part("listeners")).to_contain_text(re.compile("spanish", re.IGNORECASE))
+    await expect(speaking.part("listeners").locator("li")).to_have_text(
+        [re.compile(r"^German.*1$"), re.compile(r"^Spanish.*1$")]
+    )
     await speaking.read(SAID)
     await expect(speaking.part("lag")).to_contain_text(re.compile(r"\d"))
 
@@ -68,11 +69,6 @@ async def test_the_transcript_can_be_had(speaking: Speaking) -> None:
     assert (await speaking.downloaded("vtt")).startswith("WEBVTT")
 
 
-async def test_silence_is_told_in_plain_words(speaking: Speaking) -> None:
-    """Five seconds without a sound while the microphone is on: what is wrong and what to do."""
-    await expect(speaking.part("warnings")).not_to_be_empty(timeout=20_000)
-
-
 async def test_a_talk_is_paused_and_muted(browsing: Browsing, speaking: Speaking) -> None:
     """By buttons and by keys; listeners are told, and told that it goes on."""
     phone = await visit(browsing, f"/{await speaking.code()}")
@@ -83,7 +79,7 @@ async def test_a_talk_is_paused_and_muted(browsing: Browsing, speaking: Speaking
     await speaking.part("pause").click()
     await expect(phone.part("status")).to_have_text(told or "")
     await speaking.part("mute").click()
-    await expect(speaking.part("mute")).to_have_attribute("aria-pressed", "true")
+    await expect(speaking.part("mute")).to_have_text(re.compile("Unmute"))
 
 
 async def test_the_meter_moves_thirty_times_a_second(speaking: Speaking) -> None:
