@@ -157,12 +157,17 @@ class Play:
         await stranger.refused(**refresh, resumeToken=wrong)
         await stranger.refused(**refresh, resumeToken=self.good)
         await (await self.open()).ask("sessionJoined", **join, resumeToken=wrong)  # as somebody new
-        for client, answer in ((listener, "connectionRefreshComplete"), (speaker, "stateRestored")):
-            token = next(message["resumeToken"] for message in client.seen if "resumeToken" in message)
-            client.drop()
-            again = await self.open()
-            await again.ask(answer, **refresh, resumeToken=token, token=self.good)
-            await stranger.refused(**refresh, resumeToken=token)
+        for first, answer in ((listener, "connectionRefreshComplete"), (speaker, "stateRestored")):
+            client = first
+            tokens: list[str] = []
+            for _ in range(2):  # one is good until the next one was used
+                tokens.append(
+                    next(message["resumeToken"] for message in client.seen if "resumeToken" in message)
+                )
+                client.drop()
+                client = await self.open()
+                await client.ask(answer, **refresh, resumeToken=tokens[-1], token=self.good)
+            await stranger.refused(**refresh, resumeToken=tokens[0])
 
         by_header = await self.open(token=self.operator)
         assert (await by_header.ask("sessionList", action="listSessions"))["sessions"]
