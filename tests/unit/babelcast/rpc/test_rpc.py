@@ -128,7 +128,7 @@ class TestErrors:
     """A failure keeps its name on the wire."""
 
     def test_every_error_is_tried(self) -> None:
-        """The list above has one of each class; `Moving` says by a detail what it is, and has its own tests."""
+        """The list above has one of each class; `Moving`, of another's kind, has its own tests."""
         known = {
             kind
             for kind in vars(errors).values()
