@@ -252,6 +252,7 @@ class Speaker:
             await stale.aclose()
         pipeline = room.pipeline
         if pipeline is None:
+            room.inbound = Inbound()  # what was counted for another owner's pipeline is in the log
             pipeline = self._own()
             pipeline.take_over().add_done_callback(room.on_pipeline_done)
         elif pipeline.began_here:
@@ -285,7 +286,6 @@ class Speaker:
         """A new pipeline for the room."""
         room = self.room
         room.owned = True
-        room.inbound = Inbound()
         self._usage = SessionUsage(
             prices=self._desk.prices,
             listeners=room.session.audience.listener_count,
@@ -379,9 +379,7 @@ class Speaker:
         except BabelcastError:
             if self.room.pipeline is pipeline and self.room.ended is None:
                 # the talk goes on, until the speaker asks again
-                inbound = self.room.inbound
                 self._own().take_over().add_done_callback(self.room.on_pipeline_done)
-                self.room.inbound = inbound
             raise
         await self._desk.rooms.end(self.room, message.reason)
 

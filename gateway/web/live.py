@@ -16,8 +16,8 @@ from gateway.desk import Desk
 from gateway.limits import KeyedBuckets
 from gateway.live import LiveStreams
 from gateway.web import answers
+from gateway.web.app import CODE
 from gateway.web.transcripts import (
-    CODE,
     GONE,
     LANGUAGE,
     REQUESTS_AT_ONCE,

@@ -22,8 +22,8 @@ from gateway.archiving import talk_of
 from gateway.desk import Desk
 from gateway.limits import KeyedBuckets
 from gateway.web import answers
+from gateway.web.app import CODE
 
-CODE: Final = r"{code:[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}}"
 LANGUAGE: Final = r"{language:[A-Za-z0-9_-]{2,35}}"
 FRESH_S: Final = 2.0
 """So long a file is given to others as well: many players ask for the same one again and again."""
