@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from babelcast import telemetry
 from babelcast.config import ConfigError
 from babelcast.errors import BabelcastError
 from babelcast.logs import configure, strays_logged
+from babelcast.telemetry import export
 
 
 class Service(Protocol):
@@ -77,7 +77,7 @@ def run(start: Callable[[Mapping[str, str]], Awaitable[Service]], *, name: str) 
     """A service's main: `start` gets the environment; returns the exit code."""
     try:
         configure(service=name, level=os.environ.get("LOG_LEVEL") or "INFO")
-        end_telemetry = telemetry.configure(service=name, environ=os.environ)
+        end_telemetry = export.configure(service=name, environ=os.environ)
         try:
             with strays_logged():
                 asyncio.run(serve_until_stopped(lambda: start(os.environ)))

@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from babelcast import scripted, telemetry
+from babelcast import scripted
 from babelcast.logs import configure, strays_logged
+from babelcast.telemetry import export
 from cli import places
 from cli.compose import Babelcast, Place
 from cli.engines import scripted_in
@@ -38,7 +39,7 @@ async def serve(place: Place, environ: Mapping[str, str], console: Console, *, a
     configure(service="babelcast", level=environ.get("LOG_LEVEL") or ("INFO" if as_json else "ERROR"))
     with contextlib.ExitStack() as stack:
         stack.enter_context(strays_logged())
-        stack.callback(telemetry.configure(service="babelcast", environ=environ))
+        stack.callback(export.configure(service="babelcast", environ=environ))
         stop = stack.enter_context(on_interrupt())
         app = await _started(place, environ, console, stop)
         if app is None:

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-from babelcast import telemetry
 from babelcast.errors import BabelcastError, RateLimitExceeded
 from babelcast.pcm import BYTES_PER_MS, BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, duration_ms
+from babelcast.telemetry import instruments
 from gateway.inbound import Inbound
 from gateway.ingest import Ingest
 from gateway.ledger import Place, Source
@@ -177,4 +177,4 @@ class Intake:
     def _note_missing(self, before: int) -> None:
         missing = self._reorder.missing - before
         if missing:
-            telemetry.CHUNKS_MISSING.add(missing)
+            instruments.CHUNKS_MISSING.add(missing)

@@ -9,12 +9,12 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from babelcast import telemetry
 from babelcast.bus.base import SlowSubscriber, Subscription, Topic
 from babelcast.channel import Channel
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.session.v1 import session_pb2 as api
+from babelcast.telemetry import instruments
 from gateway.backoff import Backoff
 from gateway.desk import Desk
 from gateway.live_ogg import SILENCE, Muxer, NotOpus, Programme, packets
@@ -87,14 +87,14 @@ class LiveStream:
         """Send to one more, from now on."""
         player.offer(self._muxer.headers())
         self.players.add(player)
-        telemetry.LIVE_PLAYERS.add(1)
+        instruments.LIVE_PLAYERS.add(1)
 
     def dismiss(self, player: Player) -> None:
         """Send no more to one; idempotent."""
         player.pages.close()
         if player in self.players:
             self.players.discard(player)
-            telemetry.LIVE_PLAYERS.add(-1)
+            instruments.LIVE_PLAYERS.add(-1)
 
     def stop(self) -> None:
         """End it now, in order."""
@@ -200,9 +200,9 @@ class LiveStream:
         try:
             self._programme.add(packets(broadcast.audio.opus))
         except NotOpus:  # or PCM alone: it was made before this seat was known
-            telemetry.LIVE_CLIPS_LEFT_OUT.add(1)
+            instruments.LIVE_CLIPS_LEFT_OUT.add(1)
         if self._programme.left_out > left_out:
-            telemetry.LIVE_CLIPS_LEFT_OUT.add(self._programme.left_out - left_out)
+            instruments.LIVE_CLIPS_LEFT_OUT.add(self._programme.left_out - left_out)
 
     async def _pace(self) -> None:
         while not self._is_done():
@@ -226,7 +226,7 @@ class LiveStream:
     def _send(self, pages: bytes) -> None:
         for player in tuple(self.players):
             if not player.offer(pages):
-                telemetry.LIVE_PLAYERS_CUT.add(1)
+                instruments.LIVE_PLAYERS_CUT.add(1)
                 self.dismiss(player)
 
 

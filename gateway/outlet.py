@@ -10,9 +10,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 
-from babelcast import telemetry
 from babelcast.protocol import codec
 from babelcast.protocol.server_messages import ServerMessage
+from babelcast.telemetry import instruments
 
 MAX_WAITING_AUDIO_S = 10.0
 MAX_WAITING_BYTES = 4 * 1024 * 1024
@@ -132,7 +132,7 @@ class Outlet:
             self._forget(self._waiting[oldest])
             del self._waiting[oldest]
             self.dropped += 1
-            telemetry.UTTERANCES_DROPPED.add(1)
+            instruments.UTTERANCES_DROPPED.add(1)
         if self._waiting_bytes > MAX_WAITING_BYTES:
             self._cut("too much waiting")
 
@@ -141,7 +141,7 @@ class Outlet:
         self._waiting_bytes -= len(entry.frame)
 
     def _cut(self, why: str) -> None:
-        telemetry.LISTENERS_CUT.add(1)
+        instruments.LISTENERS_CUT.add(1)
         log.warning("slow client cut off", extra={"why": why, "dropped": self.dropped})
         self._waiting.clear()
         self._waiting_audio_s, self._waiting_bytes = 0.0, 0

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from babelcast import telemetry
 from babelcast.channel import ChannelClosed
 from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable, is_moving
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.pcm import SAMPLE_RATE_HZ, duration_ms, silence
 from babelcast.session.v1 import session_pb2 as session_api
+from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as api
 from gateway import messages
 from gateway.backlog import Arrived, Backlog
@@ -376,7 +376,7 @@ class Transcribing:
         if lost_ms <= 0:
             return
         self.lost_ms += lost_ms
-        telemetry.AUDIO_LOST.add(lost_ms / 1000, {telemetry.CAUSE: why})
+        instruments.AUDIO_LOST.add(lost_ms / 1000, {instruments.CAUSE: why})
         if not self._losing:
             self._losing = True
             log.warning("audio is lost", extra={"why": why, "lost_ms": round(lost_ms)})

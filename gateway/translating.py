@@ -10,7 +10,7 @@ from babelcast.channel import Channel, ChannelClosed
 from babelcast.errors import BabelcastError, InvalidParameter, ServiceUnavailable, is_moving
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.session.v1 import session_pb2 as session_api
-from babelcast.telemetry import LANGUAGE, VOICE_LAG
+from babelcast.telemetry.instruments import LANGUAGE, VOICE_LAG
 from babelcast.translation.v1 import translation_pb2 as api
 from gateway import messages
 from gateway.backoff import Backoff

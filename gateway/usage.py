@@ -8,7 +8,7 @@ from msgspec import UNSET
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.prices import Prices, Service
 from babelcast.protocol import server_messages as say
-from babelcast.telemetry import LISTENED
+from babelcast.telemetry.instruments import LISTENED
 from babelcast.translation.v1 import translation_pb2 as api
 
 _SERVICES: dict[int, Service] = {

@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from enum import Enum, auto
 
-from babelcast import telemetry
 from babelcast.channel import Channel
 from babelcast.pcm import SAMPLE_RATE_HZ
+from babelcast.telemetry import instruments
 from transcription_svc.audio import FRAME_SAMPLES, SampleBuffer, Samples
 from transcription_svc.capacity import CostMeter
 from transcription_svc.engines.base import (
@@ -232,7 +232,7 @@ class LiveRecognition:
         self._pace.took(took_ms, position_ms=self._segmenter.position / (SAMPLE_RATE_HZ / 1000))
         self._segmenter.partial_ms = self._pace.interval_ms
         if self._pace.slowed:
-            telemetry.SLOWED.add(1)
+            instruments.SLOWED.add(1)
 
     def _tell_meter(self, task: Task, took_s: float) -> None:
         if self._meter is not None:

@@ -8,9 +8,9 @@ from typing import Self
 
 import grpc
 
-from babelcast import telemetry
 from babelcast.errors import InvalidMessage, InvalidParameter, Moving, UnsupportedLanguage
 from babelcast.rpc.server import GrpcServer
+from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 from transcription_svc.capacity import Capacity
@@ -107,9 +107,9 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
         )
 
     def _tell_capacity(self) -> None:
-        telemetry.STREAMS_OPEN.set(self._capacity.open)
-        telemetry.STREAMS_LIMIT.set(self.max_streams)
-        telemetry.LOAD.set(self._capacity.load)
+        instruments.STREAMS_OPEN.set(self._capacity.open)
+        instruments.STREAMS_LIMIT.set(self.max_streams)
+        instruments.LOAD.set(self._capacity.load)
 
     async def _config(self, requests: AsyncIterator[pb.StreamingTranscribeRequest]) -> pb.StreamConfig:
         try:

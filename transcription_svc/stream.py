@@ -9,10 +9,10 @@ import contextlib
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 
-from babelcast import telemetry
 from babelcast.channel import Channel
 from babelcast.errors import AudioChunkTooLarge, InvalidMessage, Moving
 from babelcast.pcm import SAMPLE_RATE_HZ
+from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from transcription_svc.audio import Framer, PcmReader, Samples
 from transcription_svc.delivery import Delivered, Delivery
@@ -184,7 +184,7 @@ class TranscriptionStream:
             return
         if delivered.corrects:
             language = self._config.language
-            telemetry.CORRECTIONS.add(1, {telemetry.ENGINE: self._transcriber.capabilities.name})
+            instruments.CORRECTIONS.add(1, {instruments.ENGINE: self._transcriber.capabilities.name})
             log.debug("shown text corrected", extra={"language": language, "changed": delivered.changed})
         if not delivered.result.is_final:
             self._between.clear()

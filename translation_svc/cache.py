@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from babelcast import telemetry
+from babelcast.telemetry import instruments
 from translation_svc.routes import Step
 
 BYTES_PER_ENTRY: Final = 2_000
@@ -189,16 +189,16 @@ class Cache:
     def _drop(self, key: str, why: Eviction) -> None:
         self.bytes -= _weight(key, self._kept.pop(key).text)
         self.evicted[why] += 1
-        telemetry.CACHE_EVICTIONS.add(1, {telemetry.CAUSE: why.value})
+        instruments.CACHE_EVICTIONS.add(1, {instruments.CAUSE: why.value})
         self._gauge()
 
     def _gauge(self) -> None:
-        telemetry.CACHE_ENTRIES.set(len(self._kept))
-        telemetry.CACHE_BYTES.set(self.bytes)
+        instruments.CACHE_ENTRIES.set(len(self._kept))
+        instruments.CACHE_BYTES.set(self.bytes)
 
     def _count(self, outcome: Outcome) -> None:
         self.asked[outcome] += 1
-        telemetry.CACHE_LOOKUPS.add(1, {telemetry.OUTCOME: outcome.value})
+        instruments.CACHE_LOOKUPS.add(1, {instruments.OUTCOME: outcome.value})
 
 
 def _weight(key: str, text: str) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NotRequired, Protocol, TypeAlias, TypedDict
 
-from babelcast import telemetry
+from babelcast.telemetry import instruments
 from translation_svc.aws import AwsClient, AwsSettings
 from translation_svc.breaker import Breaker
 from translation_svc.cache import Shelved
@@ -202,9 +202,9 @@ class TableShelf:
     def _drop(self, number: int) -> None:
         if number:
             self.dropped += number
-            telemetry.CACHE_DROPPED.add(number)
+            instruments.CACHE_DROPPED.add(number)
 
     def _failed(self, why: str) -> None:
-        telemetry.CACHE_TABLE_FAILURES.add(1)
+        instruments.CACHE_TABLE_FAILURES.add(1)
         if self._breaker.failed():
             log.warning("the cache's table is left alone for a while", extra={"error": why})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from babelcast.prices import Prices
-from babelcast.telemetry import (
+from babelcast.telemetry.instruments import (
     COMPONENT,
     ENGINE,
     ENGINE_CHARACTERS,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from babelcast.errors import BabelcastError, ErrorCode
-from babelcast.telemetry import LANGUAGE, OUTCOME, VOICE_PACE, VOICE_TEXTS
+from babelcast.telemetry.instruments import LANGUAGE, OUTCOME, VOICE_PACE, VOICE_TEXTS
 from translation_svc.cost import Tally
 from translation_svc.governor import Governor, Rest, Say, Skip, Text
 from translation_svc.interpreter import Interpreter

@@ -27,7 +27,6 @@ from nats.js.api import (
     StreamConfig,
 )
 
-from babelcast import telemetry
 from babelcast.archive.base import Contents, Entry, Talk, newest
 from babelcast.archive.config import ArchiveConfig
 from babelcast.archive.in_process import MAX_SEGMENTS, SILENT_S
@@ -35,6 +34,7 @@ from babelcast.bus.config import BusConfig
 from babelcast.bus.nats.link import Connection, Link, LinkLost, Refused, cancelled
 from babelcast.bus.nats.wire import MESSAGE_ID, Delivery
 from babelcast.errors import ServiceUnavailable
+from babelcast.telemetry import instruments
 
 STREAM: Final = "BABELCAST_TEXT"
 PREFIX: Final = "babelcast-text"
@@ -163,7 +163,7 @@ class NatsArchive:
     def _put(self, message: _Message) -> None:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.popleft()
-            telemetry.ARCHIVE_UNSENT.add(1)
+            instruments.ARCHIVE_UNSENT.add(1)
         self._waiting.append(message)
         self._flushed.clear()
         self._due.set()
@@ -199,7 +199,7 @@ class NatsArchive:
         except Refused as error:
             if error.code != NO_STREAM:
                 log.warning("a text is not kept", extra={"why": str(error)})
-                telemetry.ARCHIVE_UNSENT.add(1)
+                instruments.ARCHIVE_UNSENT.add(1)
                 return True
             with suppress(LinkLost, nats.errors.Error):
                 await connection.ask(_ensure(connection, self._wanted))

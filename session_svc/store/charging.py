@@ -2,7 +2,7 @@
 
 import logging
 
-from babelcast import telemetry
+from babelcast.telemetry import instruments
 from session_svc.store.base import Charge
 
 log = logging.getLogger(__name__)
@@ -10,5 +10,5 @@ log = logging.getLogger(__name__)
 
 def let_in(charge: Charge) -> None:
     """A limiter that is down keeps nobody out: say so, without the key, and go on."""
-    telemetry.RATE_LIMITS_SKIPPED.add(1, {telemetry.LIMIT: charge.what})
+    instruments.RATE_LIMITS_SKIPPED.add(1, {instruments.LIMIT: charge.what})
     log.warning("a rate limit could not be asked for", extra={"limit": charge.what})

@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from unittest.mock import patch
 
-from babelcast import telemetry
 from babelcast.auth.verifier import Speaker, TokenVerifier
 from babelcast.session.v1 import session_pb2 as api
+from babelcast.telemetry import instruments
 from gateway.address import Network, client_address
 from gateway.sessions import Sessions
 from session_svc.service import SessionServicer
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> None:
         self: SessionServicer, request: api.RefreshConnectionRequest, context: object
     ) -> api.RefreshConnectionResponse:
         if request.session_id == IN_RECORD:
-            telemetry.RATE_LIMITS_SKIPPED.add(1, {telemetry.LIMIT: "refreshes"})
+            instruments.RATE_LIMITS_SKIPPED.add(1, {instruments.LIMIT: "refreshes"})
             scatter(request.resume_token)
             fail(str(request))
         answering: Callable[..., Awaitable[api.RefreshConnectionResponse]] = refresh_record

@@ -18,7 +18,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from babelcast.bus.base import Topic
 from babelcast.bus.nats import wire
 from babelcast.bus.nats.link import Connection, Link, LinkLost, cancelled
-from babelcast.telemetry import BUS_REOPENED
+from babelcast.telemetry.instruments import BUS_REOPENED
 
 HEARTBEAT_S: Final = 2.0
 SILENCE_S: Final = 2.5 * HEARTBEAT_S

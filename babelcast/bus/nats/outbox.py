@@ -20,7 +20,7 @@ from babelcast.bus.nats.link import Connection, Link, LinkLost, Refused, cancell
 from babelcast.bus.ring import most_kept
 from babelcast.errors import ServiceUnavailable
 from babelcast.event.v1.event_pb2 import Broadcast
-from babelcast.telemetry import BUS_UNSENT
+from babelcast.telemetry.instruments import BUS_UNSENT
 
 PATIENCE_S: Final = 0.5
 AGAIN_S: Final = 0.2

@@ -2,10 +2,10 @@
 
 import pytest
 
-from babelcast import telemetry
 from babelcast.errors import InternalError, ServiceUnavailable
 from babelcast.pcm import silence
 from babelcast.rpc.server import GrpcServer
+from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2_grpc as stt_rpc
 from gateway.pipeline import LOSING
 from tests.integration.gateway.stage import Stage, Talk, eventually
@@ -26,7 +26,7 @@ class Counter:
 def lost(monkeypatch: pytest.MonkeyPatch) -> Counter:
     """Seconds of audio counted as lost."""
     counter = Counter()
-    monkeypatch.setattr(telemetry, "AUDIO_LOST", counter)
+    monkeypatch.setattr(instruments, "AUDIO_LOST", counter)
     return counter
 
 
@@ -34,7 +34,7 @@ def lost(monkeypatch: pytest.MonkeyPatch) -> Counter:
 def missing(monkeypatch: pytest.MonkeyPatch) -> Counter:
     """Chunks counted as missing."""
     counter = Counter()
-    monkeypatch.setattr(telemetry, "CHUNKS_MISSING", counter)
+    monkeypatch.setattr(instruments, "CHUNKS_MISSING", counter)
     return counter
 
 

@@ -10,9 +10,9 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from babelcast import telemetry
 from babelcast.channel import Channel
 from babelcast.rpc.client import open_channel
+from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from babelcast.transcription.v1 import transcription_pb2_grpc as rpc
 from transcription_svc.audio import FRAME_SAMPLES, Samples
@@ -174,7 +174,7 @@ async def test_corrections_are_counted(
     """A final text unlike the one last shown counts once, and the log tells it without the text."""
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader]).get_meter("test")
-    monkeypatch.setattr(telemetry, "CORRECTIONS", meter.create_counter("corrections"))
+    monkeypatch.setattr(instruments, "CORRECTIONS", meter.create_counter("corrections"))
     caplog.set_level(logging.DEBUG, "transcription_svc")
     call = client.stub.StreamingTranscribe()
     await call.write(client.config())

@@ -94,7 +94,7 @@ class Count:
 async def test_the_oldest_voice_goes_first_and_text_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Above the limit whole utterances go, oldest first; captions and the newest utterance do not."""
     count = Count()
-    monkeypatch.setattr("babelcast.telemetry.UTTERANCES_DROPPED", count)
+    monkeypatch.setattr("babelcast.telemetry.instruments.UTTERANCES_DROPPED", count)
     socket = Socket()
     outlet = outlet_to(socket)
     socket.paused = True
@@ -112,7 +112,7 @@ async def test_the_oldest_voice_goes_first_and_text_stays(monkeypatch: pytest.Mo
 async def test_too_much_waiting_cuts_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """More bytes than a client may make wait end its connection; later frames are let go."""
     count = Count()
-    monkeypatch.setattr("babelcast.telemetry.LISTENERS_CUT", count)
+    monkeypatch.setattr("babelcast.telemetry.instruments.LISTENERS_CUT", count)
     monkeypatch.setattr(module, "MAX_WAITING_BYTES", 10)
     socket = Socket()
     outlet = outlet_to(socket)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
-from babelcast import telemetry
+from babelcast.telemetry import instruments
 from translation_svc.cache import (
     BYTES_PER_ENTRY,
     Cache,
@@ -222,10 +222,10 @@ async def test_metrics_tell_the_hit_rate_the_size_and_what_went(monkeypatch: pyt
     """Lookups by outcome, evictions by cause, entries and bytes; nothing of what was said."""
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader]).get_meter("test")
-    monkeypatch.setattr(telemetry, "CACHE_LOOKUPS", meter.create_counter("lookups"))
-    monkeypatch.setattr(telemetry, "CACHE_EVICTIONS", meter.create_counter("evictions"))
-    monkeypatch.setattr(telemetry, "CACHE_ENTRIES", meter.create_gauge("entries"))
-    monkeypatch.setattr(telemetry, "CACHE_BYTES", meter.create_gauge("bytes"))
+    monkeypatch.setattr(instruments, "CACHE_LOOKUPS", meter.create_counter("lookups"))
+    monkeypatch.setattr(instruments, "CACHE_EVICTIONS", meter.create_counter("evictions"))
+    monkeypatch.setattr(instruments, "CACHE_ENTRIES", meter.create_gauge("entries"))
+    monkeypatch.setattr(instruments, "CACHE_BYTES", meter.create_gauge("bytes"))
     cache = Cache(capacity=2, ttl_s=60)
     source = Source()
     await asyncio.gather(*(cache.get("a", source.make("a")) for _ in range(3)))

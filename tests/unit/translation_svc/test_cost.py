@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelcast import telemetry
 from babelcast.prices import published
+from babelcast.telemetry import instruments
 from translation_svc import cost
 from translation_svc.cost import Meter, Usage, Use
 from translation_svc.failures import EngineDied
@@ -75,7 +75,11 @@ def test_metrics_know_engines_and_no_sessions(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(cost, "ENGINE_CHARACTERS", characters)
     monkeypatch.setattr(cost, "ENGINE_COST", usd)
     Meter(published()).take(Use(Component.SPEECH, "polly-standard", "es", 1_000))
-    labels = {telemetry.COMPONENT: "speech", telemetry.ENGINE: "polly-standard", telemetry.LANGUAGE: "es"}
+    labels = {
+        instruments.COMPONENT: "speech",
+        instruments.ENGINE: "polly-standard",
+        instruments.LANGUAGE: "es",
+    }
     assert characters.taken == [(1_000, labels)]
     assert usd.taken == [(0.004, labels)]
 

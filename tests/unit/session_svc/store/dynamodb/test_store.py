@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 
-from babelcast import telemetry
 from babelcast.errors import InvalidParameter
+from babelcast.telemetry import instruments
 from session_svc.model import (
     Audience,
     Broadcast,
@@ -372,7 +372,7 @@ def points(reader: InMemoryMetricReader) -> dict[object, float]:
     assert data is not None
     metrics = [m for r in data.resource_metrics for scope in r.scope_metrics for m in scope.metrics]
     return {
-        (point.attributes or {})[telemetry.LIMIT]: point.value
+        (point.attributes or {})[instruments.LIMIT]: point.value
         for metric in metrics
         if isinstance(metric.data, Sum)
         for point in metric.data.data_points
@@ -388,7 +388,7 @@ async def test_a_limiter_that_is_down(
     """Everybody is let in without the table of limits, which is counted and said without the key."""
     reader = InMemoryMetricReader()
     counter = MeterProvider([reader]).get_meter("test").create_counter("skipped")
-    monkeypatch.setattr(telemetry, "RATE_LIMITS_SKIPPED", counter)
+    monkeypatch.setattr(instruments, "RATE_LIMITS_SKIPPED", counter)
     store = DynamoDbStore(Calls(client), replace(dynamodb, rate_limits="nowhere"), clock=Clock())
     await store.create(SESSION, SPEAKER, charge=Charge("secret", "sessions", Quota(1, 1)), now_ms=NOW)
     for number in range(2):

@@ -8,7 +8,7 @@ from opentelemetry import metrics
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as otlp
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as otlp_grpc
 
-from babelcast import telemetry
+from babelcast.telemetry import export, instruments
 
 
 class Collector(otlp_grpc.MetricsServiceServicer):
@@ -29,8 +29,8 @@ class Collector(otlp_grpc.MetricsServiceServicer):
 
 def test_nothing_is_exported_unless_told() -> None:
     """Without a collector there is nothing to end, and instruments do nothing."""
-    telemetry.configure(service="test", environ={})()
-    telemetry.RATE_LIMITS_SKIPPED.add(1, {telemetry.LIMIT: "new sessions"})
+    export.configure(service="test", environ={})()
+    instruments.RATE_LIMITS_SKIPPED.add(1, {instruments.LIMIT: "new sessions"})
 
 
 async def test_metrics_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,10 +40,10 @@ async def test_metrics_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> Non
     otlp_grpc.add_MetricsServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    monkeypatch.setenv(telemetry.ENDPOINT, f"http://127.0.0.1:{port}")
+    monkeypatch.setenv(export.ENDPOINT, f"http://127.0.0.1:{port}")
     provided: list[metrics.MeterProvider] = []
     monkeypatch.setattr(metrics, "set_meter_provider", provided.append)
-    end = telemetry.configure(service="session_svc", environ={telemetry.ENDPOINT: "set"})
+    end = export.configure(service="session_svc", environ={export.ENDPOINT: "set"})
     provided[0].get_meter("babelcast").create_counter("babelcast.session.rate_limits_skipped").add(1)
     await asyncio.to_thread(end)
     await server.stop(0)

@@ -1,18 +1,12 @@
-"""Metrics by OpenTelemetry: every instrument in one place, and where they go.
+"""Metrics by OpenTelemetry: every instrument in one place.
 
-Instruments are made when this module is imported and do nothing until a composition root calls `configure`.
+Instruments are made when this module is imported; they do nothing until a composition root calls
+`export.configure`.
 No session, connection or address is ever an attribute, so the number of series stays small.
 """
 
-from collections.abc import Callable, Mapping
-
 from opentelemetry import metrics
-from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
 
-ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 LIMIT = "limit"
 """Attribute: what was limited, in the words of the refusal."""
 CAUSE = "cause"
@@ -170,20 +164,3 @@ BUS_REOPENED = _meter.create_counter(
     unit="{consumer}",
     description="Times that a topic was followed anew, after an outage or a gap.",
 )
-
-
-def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]:
-    """Export metrics to the collector named by OTEL_EXPORTER_OTLP_ENDPOINT, if one is.
-
-    Returns what flushes and ends the export. For composition roots only.
-    """
-    if not environ.get(ENDPOINT):
-        return _nothing
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-    provider = MeterProvider([reader], resource=Resource.create({"service.name": service}))
-    metrics.set_meter_provider(provider)
-    return provider.shutdown
-
-
-def _nothing() -> None:
-    """No export, nothing to end."""
