@@ -28,6 +28,7 @@ run: setup ## serve everything on HOST:PORT (127.0.0.1:8080), data in DATA_DIR
 test: setup ## run all tests with branch coverage
 	@deploy/dev/dynamodb prepare || [ -z "$$CI" ]
 	@deploy/dev/nats prepare || [ -z "$$CI" ]
+	@deploy/dev/prometheus prepare || [ -z "$$CI" ]
 	@$(bin)/pytest --cov --cov-report=term $(ARGS)
 
 test-pages: setup ## run the tests of the pages in a browser; pictures of them in SCREENSHOTS_DIR (var/screenshots)
