@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from babelcast.config import load
 from gateway.composition import GatewayOnBus, start_gateway, start_here
 from gateway.config import GatewayConfig
 from gateway.server import Issuers
-from gateway.workers import READY, Workers
+from gateway.workers import BEAT_S, READY, Workers
 
 
 async def start(environ: Mapping[str, str]) -> GatewayOnBus | Workers:
@@ -24,12 +25,18 @@ async def start(environ: Mapping[str, str]) -> GatewayOnBus | Workers:
 
 
 async def start_worker(environ: Mapping[str, str]) -> GatewayOnBus:
-    """A gateway that shares its port with others, whose parent it tells that it is ready."""
+    """A gateway that shares its port with others, whose parent it tells that it is ready, again and again."""
     await _end_with_parent()
     running = await start_here(environ, issuers=_issuers(environ), on_port=True)
-    sys.stdout.write(f"{READY}\n")
-    sys.stdout.flush()
+    _beat(asyncio.get_running_loop())
     return running
+
+
+def _beat(loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone, which `_Lifeline` sees to
+        sys.stdout.write(f"{READY}\n")
+        sys.stdout.flush()
+    loop.call_later(BEAT_S, _beat, loop)
 
 
 def _issuers(environ: Mapping[str, str]) -> Issuers:

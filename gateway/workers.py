@@ -2,8 +2,8 @@
 
 Each listens for itself (SO_REUSEPORT): Linux gives a new connection to one of them by a hash of both
 addresses and ports, evenly and without regard to load, and never moves it. They share sessions through the
-bus, like gateways on several machines. The parent serves nobody: it starts them, starts again what ends,
-passes SIGTERM on, and waits.
+bus, like gateways on several machines. The parent serves nobody: it starts them, starts again what ends
+or hangs, passes SIGTERM on, and waits.
 """
 
 import asyncio
@@ -26,7 +26,10 @@ from babelcast.errors import ServiceUnavailable
 from gateway.config import GatewayConfig
 
 READY: Final = "ready"
-"""What a worker says on stdout, in a line of its own, once it serves."""
+"""What a worker says on stdout, in a line of its own, once it serves, and from then on every BEAT_S."""
+BEAT_S: Final = 2.0
+HUNG_S: Final = 30.0
+"""A worker that has said nothing for so long is killed: its event loop stands still."""
 START_S: Final = 60.0
 STOP_S: Final = 40.0
 """How much longer than DRAIN_SECONDS a worker may take to end before it is killed."""
@@ -156,9 +159,8 @@ class Workers:
         try:
             if self._stopping.is_set():
                 process.terminate()
-            said = await process.stdout.readline() if process.stdout is not None else b""
-            if said.decode().strip() == READY and not place.ready.done():
-                place.ready.set_result(None)
+            if process.stdout is not None:
+                await _listen(process, process.stdout, place)
             code = await process.wait()
             # told to end before it had learnt to do so in order
             return 0 if self._stopping.is_set() and code == -signal.SIGTERM else code
@@ -190,6 +192,22 @@ class Workers:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
+
+
+async def _listen(process: Process, beats: asyncio.StreamReader, place: _Place) -> None:
+    """Until a worker says nothing any more: it has ended, or is killed since it hangs."""
+    said = await beats.readline()
+    while said:
+        if said.decode().strip() == READY and not place.ready.done():
+            place.ready.set_result(None)
+        try:
+            async with asyncio.timeout(HUNG_S):
+                said = await beats.readline()
+        except TimeoutError:
+            log.critical("gateway process hangs", extra={"worker": place.number})
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            return
 
 
 def _reserve(host: str, port: int) -> socket.socket:

@@ -145,6 +145,9 @@ class Sharing:
             except nats.errors.Error as error:
                 # The next connection begins with an announcement, which makes up for this one.
                 log.debug("a change was not shared", extra={"error": type(error).__name__})
+            except Exception:  # a defect: without this task the others would hear of nothing any more
+                log.exception("a change cannot be shared")
+                self._lost_some = True
 
     async def _on_message(self, message: Msg) -> None:
         headers = message.headers or {}

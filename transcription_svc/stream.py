@@ -14,7 +14,7 @@ from babelcast.errors import AudioChunkTooLarge, InvalidMessage, Moving
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as pb
-from transcription_svc.audio import Framer, PcmReader, Samples
+from transcription_svc.audio import FRAME_SAMPLES, Framer, PcmReader, Samples
 from transcription_svc.delivery import Delivered, Delivery
 from transcription_svc.engines.base import Recognition, SegmentResult, StreamOptions, Transcriber
 from transcription_svc.listening import Listening, ListeningPolicy
@@ -61,8 +61,8 @@ class TranscriptionStream:
         self._speech = detector.track()
         self._listening = Listening(self._report, listening or ListeningPolicy())
         self._out: Channel[pb.StreamingTranscribeResponse] = Channel(_RESPONSES)
-        self._context = config.context_ms * SAMPLE_RATE_HZ // 1000
-        """Samples still to come that only warm the detection of speech up."""
+        self._context = config.context_ms * SAMPLE_RATE_HZ // 1000 // FRAME_SAMPLES * FRAME_SAMPLES
+        """Samples still to come, whole frames, that only warm the detection of speech up."""
         self._position = 0
         self._clock = clock or asyncio.get_running_loop().time
         self._delivery = Delivery(partial_results=config.partial_results)

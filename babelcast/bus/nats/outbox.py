@@ -216,6 +216,9 @@ class Outbox:
                 if isinstance(error, Refused):
                     log.warning("the bus refuses a message for now", extra={"why": str(error)})
                 await asyncio.sleep(AGAIN_S if self._link.connected else 0)
+            except Exception:  # a defect: without this task nothing would ever be published here again
+                log.exception("a message cannot be published")
+                await asyncio.sleep(AGAIN_S)
             else:
                 if self._queue and self._queue[0] is waiting:
                     self._queue.popleft()

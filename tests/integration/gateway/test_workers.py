@@ -71,6 +71,20 @@ async def test_one_that_is_killed_is_started_again(workers: Workers) -> None:
     await becomes(workers.port, 200)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent that soon takes a silent worker for hung."""
+    monkeypatch.setattr("gateway.workers.HUNG_S", 8.0)
+
+
+async def test_one_that_hangs_is_started_again(impatient: None, workers: Workers) -> None:
+    """It is there and says nothing; the parent does not wait for it for ever."""
+    hanging, _ = workers.pids
+    os.kill(hanging, signal.SIGSTOP)
+    await replaced(workers, hanging)
+    await becomes(workers.port, 200)
+
+
 async def test_one_that_stops_leaves_the_port_to_the_others(workers: Workers) -> None:
     """Told to stop by itself, it soon gets no newcomers, who find one that is ready; then it is replaced."""
     leaving, _ = workers.pids
