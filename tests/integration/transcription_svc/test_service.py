@@ -90,7 +90,7 @@ async def test_a_stream_from_started_to_ended(client: Client) -> None:
 
 @pytest.mark.parametrize("context_ms", [2_016, 2_030])
 async def test_context_is_heard_and_not_answered(client: Client, context_ms: int) -> None:
-    """Results begin behind it, in whole frames, whatever pieces it comes in; times are those of what follows."""
+    """Results begin behind its whole frames, whatever pieces it comes in; times are those of what follows."""
     config = client.config(start_offset_ms=60_000, context_ms=context_ms)
     pcm = tone(2.016) + tone(1.2)
     first, result, last = await client.run([config, *client.audio(pcm, chunk_bytes=4_000), client.end])
