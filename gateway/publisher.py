@@ -1,6 +1,7 @@
 """The one writer of a session: captions, voices, their numbers and notices, to the bus and the speaker."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from babelcast.archive.base import Archive, Entry
 from babelcast.bus.base import Bus, Topic
@@ -9,6 +10,9 @@ from babelcast.event.v1 import event_pb2 as event
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.session.v1 import session_pb2 as session_api
 from gateway import archiving, messages
+
+FIRST_OWNER: Final = 1
+"""The number of the owner that made the session."""
 
 
 class Publisher:
@@ -122,7 +126,9 @@ class Publisher:
     async def voice(self, language: str, spoken: event.TranslatedAudio) -> None:
         """Speak to a language's listeners; gives it the next number."""
         last = self._sequences.get(language)
-        if last is None:
+        if last is None and self.epoch <= FIRST_OWNER:
+            last = 0  # nobody was before us
+        elif last is None:
             # nobody before us adds to it then
             last = await self._bus.claim(self.topic(language), epoch=self.epoch)
         spoken.sequence = last + 1
