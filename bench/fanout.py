@@ -143,7 +143,10 @@ class Stage:
 
     async def publish(self, asked: Publish) -> Published:
         """Have messages published."""
-        return msgspec.json.decode(await self.gateway.ask(_line(asked)), type=Published)
+        patience_s = asked.count * asked.interval_s + PATIENCE_S
+        return msgspec.json.decode(
+            await self.gateway.ask(_line(asked), patience_s=patience_s), type=Published
+        )
 
     @asynccontextmanager
     async def speaker(self, number: int) -> AsyncIterator[tuple[ClientConnection, str]]:

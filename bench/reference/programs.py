@@ -70,12 +70,12 @@ class Program:
             raise AssertionError("made with pipes")
         self.process.stdin.write(data)
 
-    async def line(self) -> str:
+    async def line(self, *, patience_s: float = PATIENCE_S) -> str:
         """The next line of its output. Raises: ServiceUnavailable when there is none in time."""
         if self.process.stdout is None:
             raise AssertionError("made with pipes")
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 line = await self.process.stdout.readline()
         except TimeoutError as error:
             raise ServiceUnavailable("A part of the bench does not answer.") from error
@@ -83,10 +83,10 @@ class Program:
             raise ServiceUnavailable("A part of the bench has ended.")
         return line.decode().rstrip("\n")
 
-    async def ask(self, line: str) -> str:
+    async def ask(self, line: str, *, patience_s: float = PATIENCE_S) -> str:
         """Say a line, and read one."""
         self.feed(line.encode() + b"\n")
-        return await self.line()
+        return await self.line(patience_s=patience_s)
 
 
 @asynccontextmanager
