@@ -2,14 +2,19 @@
 
 Whoever logs sees to that. What others bring along (an exception's text, a library at DEBUG, Python itself)
 goes through `redaction` on its way out.
+
+Each line tells what it is about as far as that is known where it is written: the session, the connection (as
+a hash) and the trace. `bind` makes them known to a task and to those that it starts.
 """
 
+import hashlib
 import logging
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Final, TextIO
 
@@ -17,12 +22,43 @@ import msgspec
 
 from babelcast.config import ConfigError
 from babelcast.redaction import redacted, redacted_fields
+from babelcast.telemetry import tracing
 
 _BUILT_IN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # At DEBUG these write out what goes over the wire, cut into pieces that no longer look like secrets.
 _WIRE_LOGGERS: Final = ("websockets", "botocore", "aiobotocore", "boto3", "aioboto3", "urllib3", "hpack")
 
+_session: ContextVar[str] = ContextVar("session of log lines", default="")
+_connection: ContextVar[str] = ContextVar("connection of log lines", default="")
+
 log = logging.getLogger(__name__)
+
+
+def bind(*, session: str | None = None, connection_id: str | None = None) -> None:
+    """Let lines that this task writes from now on, and those it starts, tell their session and connection;
+    "" for none any more, None for what was told before.
+    """
+    if session is not None:
+        _session.set(session)
+    if connection_id is not None:
+        _connection.set(hashed(connection_id) if connection_id else "")
+
+
+def hashed(connection_id: str) -> str:
+    """How a connection is called in logs: 12 hexadecimal digits, which do not tell its id."""
+    return hashlib.blake2b(connection_id.encode(), digest_size=6).hexdigest()
+
+
+def _about() -> dict[str, object]:
+    """What is known of where a line is written."""
+    here = tracing.current()
+    known = {
+        "session": _session.get(),
+        "connection": _connection.get(),
+        "trace_id": "" if here is None else f"{here.trace_id:032x}",
+        "span_id": "" if here is None else f"{here.span_id:016x}",
+    }
+    return {name: value for name, value in known.items() if value}
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,6 +79,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": redacted(record.getMessage()),
         }
+        line |= _about()
         fields = {key: value for key, value in vars(record).items() if key not in _BUILT_IN}
         line |= redacted_fields(msgspec.to_builtins(fields, enc_hook=str))
         if record.exc_info:

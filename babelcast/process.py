@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from babelcast.config import ConfigError
 from babelcast.errors import BabelcastError
 from babelcast.logs import configure, strays_logged
-from babelcast.telemetry import export
+from babelcast.telemetry import export, sampling
 
 
 class Service(Protocol):
@@ -78,10 +78,12 @@ def run(start: Callable[[Mapping[str, str]], Awaitable[Service]], *, name: str) 
     try:
         configure(service=name, level=os.environ.get("LOG_LEVEL") or "INFO")
         end_telemetry = export.configure(service=name, environ=os.environ)
+        end_traces = sampling.configure(service=name, environ=os.environ)
         try:
             with strays_logged():
                 asyncio.run(serve_until_stopped(lambda: start(os.environ)))
         finally:
+            end_traces()
             end_telemetry()
     except (ConfigError, BabelcastError) as error:
         print(f"{name}: {error}", file=sys.stderr)

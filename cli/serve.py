@@ -13,7 +13,7 @@ from rich.console import Console
 
 from babelcast import scripted
 from babelcast.logs import configure, strays_logged
-from babelcast.telemetry import export
+from babelcast.telemetry import export, sampling
 from cli import places
 from cli.compose import Babelcast, Place
 from cli.engines import scripted_in
@@ -40,6 +40,7 @@ async def serve(place: Place, environ: Mapping[str, str], console: Console, *, a
     with contextlib.ExitStack() as stack:
         stack.enter_context(strays_logged())
         stack.callback(export.configure(service="babelcast", environ=environ))
+        stack.callback(sampling.configure(service="babelcast", environ=environ))
         stop = stack.enter_context(on_interrupt())
         app = await _started(place, environ, console, stop)
         if app is None:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.babelcast/transcription/v1/transcription.proto\x12\x1a\x62\x61\x62\x65lcast.transcription.v1\"\xd3\x01\n\x1aStreamingTranscribeRequest\x12:\n\x06\x63onfig\x18\x01 \x01(\x0b\x32(.babelcast.transcription.v1.StreamConfigH\x00\x12\x37\n\x05\x61udio\x18\x02 \x01(\x0b\x32&.babelcast.transcription.v1.AudioChunkH\x00\x12\x35\n\x03\x65nd\x18\x03 \x01(\x0b\x32&.babelcast.transcription.v1.EndOfAudioH\x00\x42\t\n\x07payload\"\xf4\x01\n\x0cStreamConfig\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\x05\x12\x17\n\x0fpartial_results\x18\x04 \x01(\x08\x12\x15\n\rmin_stability\x18\x05 \x01(\x01\x12\x1c\n\x14max_buffer_timeout_s\x18\x06 \x01(\x01\x12\x15\n\rfirst_segment\x18\x07 \x01(\x03\x12\x17\n\x0fstart_offset_ms\x18\x08 \x01(\x03\x12\x14\n\x0cquality_tier\x18\t \x01(\t\x12\x12\n\ncontext_ms\x18\n \x01(\x05\"\x19\n\nAudioChunk\x12\x0b\n\x03pcm\x18\x01 \x01(\x0c\"\x0c\n\nEndOfAudio\"\x9d\x02\n\x1bStreamingTranscribeResponse\x12<\n\x07started\x18\x01 \x01(\x0b\x32).babelcast.transcription.v1.StreamStartedH\x00\x12>\n\x06result\x18\x02 \x01(\x0b\x32,.babelcast.transcription.v1.TranscriptResultH\x00\x12;\n\x07quality\x18\x03 \x01(\x0b\x32(.babelcast.transcription.v1.QualityEventH\x00\x12\x38\n\x05\x65nded\x18\x04 \x01(\x0b\x32\'.babelcast.transcription.v1.StreamEndedH\x00\x42\t\n\x07payload\"\x1f\n\rStreamStarted\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\"\xd7\x01\n\x10TranscriptResult\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x13\n\x0bstable_text\x18\x04 \x01(\t\x12\x10\n\x08is_final\x18\x05 \x01(\x08\x12\x11\n\tstability\x18\x06 \x01(\x01\x12\x10\n\x08start_ms\x18\x07 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x08 \x01(\x03\x12\x36\n\x08\x64ynamics\x18\t \x01(\x0b\x32$.babelcast.transcription.v1.Dynamics\"_\n\x08\x44ynamics\x12\x11\n\tvolume_db\x18\x01 \x01(\x01\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0e\n\x06\x65nergy\x18\x03 \x01(\x01\x12\x0f\n\x07\x65motion\x18\x04 \x01(\t\x12\x11\n\tintensity\x18\x05 \x01(\x01\"\xde\x01\n\x0cQualityEvent\x12\x37\n\x05issue\x18\x01 \x01(\x0e\x32(.babelcast.transcription.v1.QualityIssue\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12P\n\x0cmeasurements\x18\x03 \x03(\x0b\x32:.babelcast.transcription.v1.QualityEvent.MeasurementsEntry\x1a\x33\n\x11MeasurementsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x1f\n\x0bStreamEnded\x12\x10\n\x08\x61udio_ms\x18\x01 \x01(\x03\"\x18\n\x16GetCapabilitiesRequest\"\xb7\x01\n\x17GetCapabilitiesResponse\x12\x11\n\tlanguages\x18\x01 \x03(\t\x12\x13\n\x0bmax_streams\x18\x02 \x01(\x05\x12\x14\n\x0copen_streams\x18\x03 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\x17\n\x0fpartial_results\x18\x05 \x01(\x08\x12\x12\n\nword_times\x18\x06 \x01(\x08\x12\x13\n\x0bhas_premium\x18\x07 \x01(\x08\x12\x0c\n\x04load\x18\x08 \x01(\x01*\x97\x01\n\x0cQualityIssue\x12\x1d\n\x19QUALITY_ISSUE_UNSPECIFIED\x10\x00\x12\x19\n\x15QUALITY_ISSUE_SNR_LOW\x10\x01\x12\x1a\n\x16QUALITY_ISSUE_CLIPPING\x10\x02\x12\x16\n\x12QUALITY_ISSUE_ECHO\x10\x03\x12\x19\n\x15QUALITY_ISSUE_SILENCE\x10\x04\x32\x9f\x02\n\x14TranscriptionService\x12\x8a\x01\n\x13StreamingTranscribe\x12\x36.babelcast.transcription.v1.StreamingTranscribeRequest\x1a\x37.babelcast.transcription.v1.StreamingTranscribeResponse(\x01\x30\x01\x12z\n\x0fGetCapabilities\x12\x32.babelcast.transcription.v1.GetCapabilitiesRequest\x1a\x33.babelcast.transcription.v1.GetCapabilitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.babelcast/transcription/v1/transcription.proto\x12\x1a\x62\x61\x62\x65lcast.transcription.v1\"\xd3\x01\n\x1aStreamingTranscribeRequest\x12:\n\x06\x63onfig\x18\x01 \x01(\x0b\x32(.babelcast.transcription.v1.StreamConfigH\x00\x12\x37\n\x05\x61udio\x18\x02 \x01(\x0b\x32&.babelcast.transcription.v1.AudioChunkH\x00\x12\x35\n\x03\x65nd\x18\x03 \x01(\x0b\x32&.babelcast.transcription.v1.EndOfAudioH\x00\x42\t\n\x07payload\"\xf4\x01\n\x0cStreamConfig\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\x05\x12\x17\n\x0fpartial_results\x18\x04 \x01(\x08\x12\x15\n\rmin_stability\x18\x05 \x01(\x01\x12\x1c\n\x14max_buffer_timeout_s\x18\x06 \x01(\x01\x12\x15\n\rfirst_segment\x18\x07 \x01(\x03\x12\x17\n\x0fstart_offset_ms\x18\x08 \x01(\x03\x12\x14\n\x0cquality_tier\x18\t \x01(\t\x12\x12\n\ncontext_ms\x18\n \x01(\x05\".\n\nAudioChunk\x12\x0b\n\x03pcm\x18\x01 \x01(\x0c\x12\x13\n\x0btraceparent\x18\x02 \x01(\t\"\x0c\n\nEndOfAudio\"\x9d\x02\n\x1bStreamingTranscribeResponse\x12<\n\x07started\x18\x01 \x01(\x0b\x32).babelcast.transcription.v1.StreamStartedH\x00\x12>\n\x06result\x18\x02 \x01(\x0b\x32,.babelcast.transcription.v1.TranscriptResultH\x00\x12;\n\x07quality\x18\x03 \x01(\x0b\x32(.babelcast.transcription.v1.QualityEventH\x00\x12\x38\n\x05\x65nded\x18\x04 \x01(\x0b\x32\'.babelcast.transcription.v1.StreamEndedH\x00\x42\t\n\x07payload\"\x1f\n\rStreamStarted\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\"\x87\x02\n\x10TranscriptResult\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x13\n\x0bstable_text\x18\x04 \x01(\t\x12\x10\n\x08is_final\x18\x05 \x01(\x08\x12\x11\n\tstability\x18\x06 \x01(\x01\x12\x10\n\x08start_ms\x18\x07 \x01(\x03\x12\x0e\n\x06\x65nd_ms\x18\x08 \x01(\x03\x12\x36\n\x08\x64ynamics\x18\t \x01(\x0b\x32$.babelcast.transcription.v1.Dynamics\x12\x13\n\x0btraceparent\x18\n \x01(\t\x12\x19\n\x11\x61udio_traceparent\x18\x0b \x01(\t\"_\n\x08\x44ynamics\x12\x11\n\tvolume_db\x18\x01 \x01(\x01\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0e\n\x06\x65nergy\x18\x03 \x01(\x01\x12\x0f\n\x07\x65motion\x18\x04 \x01(\t\x12\x11\n\tintensity\x18\x05 \x01(\x01\"\xde\x01\n\x0cQualityEvent\x12\x37\n\x05issue\x18\x01 \x01(\x0e\x32(.babelcast.transcription.v1.QualityIssue\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12P\n\x0cmeasurements\x18\x03 \x03(\x0b\x32:.babelcast.transcription.v1.QualityEvent.MeasurementsEntry\x1a\x33\n\x11MeasurementsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x1f\n\x0bStreamEnded\x12\x10\n\x08\x61udio_ms\x18\x01 \x01(\x03\"\x18\n\x16GetCapabilitiesRequest\"\xb7\x01\n\x17GetCapabilitiesResponse\x12\x11\n\tlanguages\x18\x01 \x03(\t\x12\x13\n\x0bmax_streams\x18\x02 \x01(\x05\x12\x14\n\x0copen_streams\x18\x03 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\x17\n\x0fpartial_results\x18\x05 \x01(\x08\x12\x12\n\nword_times\x18\x06 \x01(\x08\x12\x13\n\x0bhas_premium\x18\x07 \x01(\x08\x12\x0c\n\x04load\x18\x08 \x01(\x01*\x97\x01\n\x0cQualityIssue\x12\x1d\n\x19QUALITY_ISSUE_UNSPECIFIED\x10\x00\x12\x19\n\x15QUALITY_ISSUE_SNR_LOW\x10\x01\x12\x1a\n\x16QUALITY_ISSUE_CLIPPING\x10\x02\x12\x16\n\x12QUALITY_ISSUE_ECHO\x10\x03\x12\x19\n\x15QUALITY_ISSUE_SILENCE\x10\x04\x32\x9f\x02\n\x14TranscriptionService\x12\x8a\x01\n\x13StreamingTranscribe\x12\x36.babelcast.transcription.v1.StreamingTranscribeRequest\x1a\x37.babelcast.transcription.v1.StreamingTranscribeResponse(\x01\x30\x01\x12z\n\x0fGetCapabilities\x12\x32.babelcast.transcription.v1.GetCapabilitiesRequest\x1a\x33.babelcast.transcription.v1.GetCapabilitiesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,34 +33,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_QUALITYEVENT_MEASUREMENTSENTRY']._loaded_options = None
   _globals['_QUALITYEVENT_MEASUREMENTSENTRY']._serialized_options = b'8\001'
-  _globals['_QUALITYISSUE']._serialized_start=1687
-  _globals['_QUALITYISSUE']._serialized_end=1838
+  _globals['_QUALITYISSUE']._serialized_start=1756
+  _globals['_QUALITYISSUE']._serialized_end=1907
   _globals['_STREAMINGTRANSCRIBEREQUEST']._serialized_start=79
   _globals['_STREAMINGTRANSCRIBEREQUEST']._serialized_end=290
   _globals['_STREAMCONFIG']._serialized_start=293
   _globals['_STREAMCONFIG']._serialized_end=537
   _globals['_AUDIOCHUNK']._serialized_start=539
-  _globals['_AUDIOCHUNK']._serialized_end=564
-  _globals['_ENDOFAUDIO']._serialized_start=566
-  _globals['_ENDOFAUDIO']._serialized_end=578
-  _globals['_STREAMINGTRANSCRIBERESPONSE']._serialized_start=581
-  _globals['_STREAMINGTRANSCRIBERESPONSE']._serialized_end=866
-  _globals['_STREAMSTARTED']._serialized_start=868
-  _globals['_STREAMSTARTED']._serialized_end=899
-  _globals['_TRANSCRIPTRESULT']._serialized_start=902
-  _globals['_TRANSCRIPTRESULT']._serialized_end=1117
-  _globals['_DYNAMICS']._serialized_start=1119
-  _globals['_DYNAMICS']._serialized_end=1214
-  _globals['_QUALITYEVENT']._serialized_start=1217
-  _globals['_QUALITYEVENT']._serialized_end=1439
-  _globals['_QUALITYEVENT_MEASUREMENTSENTRY']._serialized_start=1388
-  _globals['_QUALITYEVENT_MEASUREMENTSENTRY']._serialized_end=1439
-  _globals['_STREAMENDED']._serialized_start=1441
-  _globals['_STREAMENDED']._serialized_end=1472
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=1474
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=1498
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=1501
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=1684
-  _globals['_TRANSCRIPTIONSERVICE']._serialized_start=1841
-  _globals['_TRANSCRIPTIONSERVICE']._serialized_end=2128
+  _globals['_AUDIOCHUNK']._serialized_end=585
+  _globals['_ENDOFAUDIO']._serialized_start=587
+  _globals['_ENDOFAUDIO']._serialized_end=599
+  _globals['_STREAMINGTRANSCRIBERESPONSE']._serialized_start=602
+  _globals['_STREAMINGTRANSCRIBERESPONSE']._serialized_end=887
+  _globals['_STREAMSTARTED']._serialized_start=889
+  _globals['_STREAMSTARTED']._serialized_end=920
+  _globals['_TRANSCRIPTRESULT']._serialized_start=923
+  _globals['_TRANSCRIPTRESULT']._serialized_end=1186
+  _globals['_DYNAMICS']._serialized_start=1188
+  _globals['_DYNAMICS']._serialized_end=1283
+  _globals['_QUALITYEVENT']._serialized_start=1286
+  _globals['_QUALITYEVENT']._serialized_end=1508
+  _globals['_QUALITYEVENT_MEASUREMENTSENTRY']._serialized_start=1457
+  _globals['_QUALITYEVENT_MEASUREMENTSENTRY']._serialized_end=1508
+  _globals['_STREAMENDED']._serialized_start=1510
+  _globals['_STREAMENDED']._serialized_end=1541
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=1543
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=1567
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=1570
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=1753
+  _globals['_TRANSCRIPTIONSERVICE']._serialized_start=1910
+  _globals['_TRANSCRIPTIONSERVICE']._serialized_end=2197
 # @@protoc_insertion_point(module_scope)

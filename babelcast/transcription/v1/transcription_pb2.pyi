@@ -156,16 +156,20 @@ class AudioChunk(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PCM_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     pcm: _builtins.bytes
     """Signed 16-bit little-endian mono samples."""
+    traceparent: _builtins.str
+    """W3C trace context of a sentence that would begin here; empty unless the session is traced."""
     def __init__(
         self,
         *,
         pcm: _builtins.bytes = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pcm", b"pcm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pcm", b"pcm", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,6 +278,8 @@ class TranscriptResult(_message.Message):
     START_MS_FIELD_NUMBER: _builtins.int
     END_MS_FIELD_NUMBER: _builtins.int
     DYNAMICS_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    AUDIO_TRACEPARENT_FIELD_NUMBER: _builtins.int
     segment: _builtins.int
     """Number of the segment, counting from the config's first_segment."""
     revision: _builtins.int
@@ -292,6 +298,10 @@ class TranscriptResult(_message.Message):
     """Start of the speech in the session's audio, ms."""
     end_ms: _builtins.int
     """End of the speech in the session's audio, ms."""
+    traceparent: _builtins.str
+    """W3C trace context of its recognition; final results of traced sessions only."""
+    audio_traceparent: _builtins.str
+    """The traceparent of the audio that it begins in, as it was sent."""
     @_builtins.property
     def dynamics(self) -> Global___Dynamics:
         """How it was said; final results only."""
@@ -308,10 +318,12 @@ class TranscriptResult(_message.Message):
         start_ms: _builtins.int = ...,
         end_ms: _builtins.int = ...,
         dynamics: Global___Dynamics | None = ...,
+        traceparent: _builtins.str = ...,
+        audio_traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dynamics", b"dynamics"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dynamics", b"dynamics", "end_ms", b"end_ms", "is_final", b"is_final", "revision", b"revision", "segment", b"segment", "stability", b"stability", "stable_text", b"stable_text", "start_ms", b"start_ms", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_traceparent", b"audio_traceparent", "dynamics", b"dynamics", "end_ms", b"end_ms", "is_final", b"is_final", "revision", b"revision", "segment", b"segment", "stability", b"stability", "stable_text", b"stable_text", "start_ms", b"start_ms", "text", b"text", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*babelcast/translation/v1/translation.proto\x12\x18\x62\x61\x62\x65lcast.translation.v1\"\x8d\x02\n\x19StreamingTranslateRequest\x12\x38\n\x06\x63onfig\x18\x01 \x01(\x0b\x32&.babelcast.translation.v1.StreamConfigH\x00\x12\x34\n\x07segment\x18\x02 \x01(\x0b\x32!.babelcast.translation.v1.SegmentH\x00\x12\x36\n\x03\x65nd\x18\x03 \x01(\x0b\x32\'.babelcast.translation.v1.EndOfSegmentsH\x00\x12=\n\x08\x65xpected\x18\x04 \x01(\x0b\x32).babelcast.translation.v1.ExpectedTargetsH\x00\x42\t\n\x07payload\"$\n\x0f\x45xpectedTargets\x12\x11\n\tlanguages\x18\x01 \x03(\t\"\x8c\x01\n\x0cStreamConfig\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0fsource_language\x18\x02 \x01(\t\x12\x14\n\x0cquality_tier\x18\x03 \x01(\t\x12\x39\n\x08glossary\x18\x04 \x03(\x0b\x32\'.babelcast.translation.v1.GlossaryEntry\"\xa3\x01\n\rGlossaryEntry\x12\x0c\n\x04term\x18\x01 \x01(\t\x12O\n\x0ctranslations\x18\x02 \x03(\x0b\x32\x39.babelcast.translation.v1.GlossaryEntry.TranslationsEntry\x1a\x33\n\x11TranslationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc9\x01\n\x07Segment\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x10\n\x08is_final\x18\x04 \x01(\x08\x12\x31\n\x07targets\x18\x05 \x03(\x0b\x32 .babelcast.translation.v1.Target\x12\x32\n\x07prosody\x18\x06 \x01(\x0b\x32!.babelcast.translation.v1.Prosody\x12\x14\n\x0c\x65nded_ago_ms\x18\x07 \x01(\x05\"L\n\x06Target\x12\x10\n\x08language\x18\x01 \x01(\t\x12\r\n\x05speak\x18\x02 \x01(\x08\x12\x0c\n\x04opus\x18\x03 \x01(\x08\x12\x13\n\x0bunplayed_ms\x18\x04 \x01(\x05\"N\n\x07Prosody\x12\x11\n\tvolume_db\x18\x01 \x01(\x01\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0f\n\x07\x65motion\x18\x03 \x01(\t\x12\x11\n\tintensity\x18\x04 \x01(\x01\"\x0f\n\rEndOfSegments\"\xb0\x03\n\x1aStreamingTranslateResponse\x12:\n\x07started\x18\x01 \x01(\x0b\x32\'.babelcast.translation.v1.StreamStartedH\x00\x12<\n\x0btranslation\x18\x02 \x01(\x0b\x32%.babelcast.translation.v1.TranslationH\x00\x12\x32\n\x06speech\x18\x03 \x01(\x0b\x32 .babelcast.translation.v1.SpeechH\x00\x12\x34\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32!.babelcast.translation.v1.FailureH\x00\x12\x36\n\x05\x65nded\x18\x05 \x01(\x0b\x32%.babelcast.translation.v1.StreamEndedH\x00\x12;\n\x0bspoken_over\x18\x07 \x01(\x0b\x32$.babelcast.translation.v1.SpokenOverH\x00\x12.\n\x05usage\x18\x06 \x03(\x0b\x32\x1f.babelcast.translation.v1.UsageB\t\n\x07payload\"\x87\x01\n\x05Usage\x12\x36\n\tcomponent\x18\x01 \x01(\x0e\x32#.babelcast.translation.v1.Component\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x12\n\ncharacters\x18\x04 \x01(\x03\x12\x10\n\x08\x63ost_usd\x18\x05 \x01(\x01\"\x0f\n\rStreamStarted\"b\n\x0bTranslation\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x10\n\x08is_final\x18\x05 \x01(\x08\"\x91\x01\n\x06Speech\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x0b\n\x03pcm\x18\x03 \x01(\x0c\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\x05\x12\x0c\n\x04opus\x18\x05 \x01(\x0c\x12\x13\n\x0b\x64uration_ms\x18\x06 \x01(\x05\x12\x0e\n\x06merged\x18\x07 \x03(\x03\x12\x0c\n\x04pace\x18\x08 \x01(\x01\"/\n\nSpokenOver\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08language\x18\x02 \x01(\t\"\x98\x01\n\x07\x46\x61ilure\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x36\n\tcomponent\x18\x04 \x01(\x0e\x32#.babelcast.translation.v1.Component\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x10\n\x08is_final\x18\x06 \x01(\x08\"\r\n\x0bStreamEnded\"\x16\n\x14ListLanguagesRequest\"\xdf\x02\n\x15ListLanguagesResponse\x12M\n\x07targets\x18\x01 \x03(\x0b\x32<.babelcast.translation.v1.ListLanguagesResponse.TargetsEntry\x12K\n\x06voices\x18\x02 \x03(\x0b\x32;.babelcast.translation.v1.ListLanguagesResponse.VoicesEntry\x1aY\n\x0cTargetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x38\n\x05value\x18\x02 \x01(\x0b\x32).babelcast.translation.v1.TargetLanguages:\x02\x38\x01\x1aO\n\x0bVoicesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .babelcast.translation.v1.Voices:\x02\x38\x01\"\x17\n\x06Voices\x12\r\n\x05names\x18\x01 \x03(\t\"$\n\x0fTargetLanguages\x12\x11\n\tlanguages\x18\x01 \x03(\t*W\n\tComponent\x12\x19\n\x15\x43OMPONENT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPONENT_TRANSLATION\x10\x01\x12\x14\n\x10\x43OMPONENT_SPEECH\x10\x02\x32\x8c\x02\n\x12TranslationService\x12\x83\x01\n\x12StreamingTranslate\x12\x33.babelcast.translation.v1.StreamingTranslateRequest\x1a\x34.babelcast.translation.v1.StreamingTranslateResponse(\x01\x30\x01\x12p\n\rListLanguages\x12..babelcast.translation.v1.ListLanguagesRequest\x1a/.babelcast.translation.v1.ListLanguagesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*babelcast/translation/v1/translation.proto\x12\x18\x62\x61\x62\x65lcast.translation.v1\"\x8d\x02\n\x19StreamingTranslateRequest\x12\x38\n\x06\x63onfig\x18\x01 \x01(\x0b\x32&.babelcast.translation.v1.StreamConfigH\x00\x12\x34\n\x07segment\x18\x02 \x01(\x0b\x32!.babelcast.translation.v1.SegmentH\x00\x12\x36\n\x03\x65nd\x18\x03 \x01(\x0b\x32\'.babelcast.translation.v1.EndOfSegmentsH\x00\x12=\n\x08\x65xpected\x18\x04 \x01(\x0b\x32).babelcast.translation.v1.ExpectedTargetsH\x00\x42\t\n\x07payload\"$\n\x0f\x45xpectedTargets\x12\x11\n\tlanguages\x18\x01 \x03(\t\"\x8c\x01\n\x0cStreamConfig\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x17\n\x0fsource_language\x18\x02 \x01(\t\x12\x14\n\x0cquality_tier\x18\x03 \x01(\t\x12\x39\n\x08glossary\x18\x04 \x03(\x0b\x32\'.babelcast.translation.v1.GlossaryEntry\"\xa3\x01\n\rGlossaryEntry\x12\x0c\n\x04term\x18\x01 \x01(\t\x12O\n\x0ctranslations\x18\x02 \x03(\x0b\x32\x39.babelcast.translation.v1.GlossaryEntry.TranslationsEntry\x1a\x33\n\x11TranslationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xde\x01\n\x07Segment\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x10\n\x08is_final\x18\x04 \x01(\x08\x12\x31\n\x07targets\x18\x05 \x03(\x0b\x32 .babelcast.translation.v1.Target\x12\x32\n\x07prosody\x18\x06 \x01(\x0b\x32!.babelcast.translation.v1.Prosody\x12\x14\n\x0c\x65nded_ago_ms\x18\x07 \x01(\x05\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\"L\n\x06Target\x12\x10\n\x08language\x18\x01 \x01(\t\x12\r\n\x05speak\x18\x02 \x01(\x08\x12\x0c\n\x04opus\x18\x03 \x01(\x08\x12\x13\n\x0bunplayed_ms\x18\x04 \x01(\x05\"N\n\x07Prosody\x12\x11\n\tvolume_db\x18\x01 \x01(\x01\x12\x0c\n\x04rate\x18\x02 \x01(\x01\x12\x0f\n\x07\x65motion\x18\x03 \x01(\t\x12\x11\n\tintensity\x18\x04 \x01(\x01\"\x0f\n\rEndOfSegments\"\xc5\x03\n\x1aStreamingTranslateResponse\x12:\n\x07started\x18\x01 \x01(\x0b\x32\'.babelcast.translation.v1.StreamStartedH\x00\x12<\n\x0btranslation\x18\x02 \x01(\x0b\x32%.babelcast.translation.v1.TranslationH\x00\x12\x32\n\x06speech\x18\x03 \x01(\x0b\x32 .babelcast.translation.v1.SpeechH\x00\x12\x34\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32!.babelcast.translation.v1.FailureH\x00\x12\x36\n\x05\x65nded\x18\x05 \x01(\x0b\x32%.babelcast.translation.v1.StreamEndedH\x00\x12;\n\x0bspoken_over\x18\x07 \x01(\x0b\x32$.babelcast.translation.v1.SpokenOverH\x00\x12.\n\x05usage\x18\x06 \x03(\x0b\x32\x1f.babelcast.translation.v1.Usage\x12\x13\n\x0btraceparent\x18\x08 \x01(\tB\t\n\x07payload\"\x87\x01\n\x05Usage\x12\x36\n\tcomponent\x18\x01 \x01(\x0e\x32#.babelcast.translation.v1.Component\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x12\n\ncharacters\x18\x04 \x01(\x03\x12\x10\n\x08\x63ost_usd\x18\x05 \x01(\x01\"\x0f\n\rStreamStarted\"b\n\x0bTranslation\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x10\n\x08is_final\x18\x05 \x01(\x08\"\x91\x01\n\x06Speech\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x0b\n\x03pcm\x18\x03 \x01(\x0c\x12\x16\n\x0esample_rate_hz\x18\x04 \x01(\x05\x12\x0c\n\x04opus\x18\x05 \x01(\x0c\x12\x13\n\x0b\x64uration_ms\x18\x06 \x01(\x05\x12\x0e\n\x06merged\x18\x07 \x03(\x03\x12\x0c\n\x04pace\x18\x08 \x01(\x01\"/\n\nSpokenOver\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08language\x18\x02 \x01(\t\"\x98\x01\n\x07\x46\x61ilure\x12\x0f\n\x07segment\x18\x01 \x01(\x03\x12\x10\n\x08revision\x18\x02 \x01(\x05\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x36\n\tcomponent\x18\x04 \x01(\x0e\x32#.babelcast.translation.v1.Component\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x10\n\x08is_final\x18\x06 \x01(\x08\"\r\n\x0bStreamEnded\"\x16\n\x14ListLanguagesRequest\"\xdf\x02\n\x15ListLanguagesResponse\x12M\n\x07targets\x18\x01 \x03(\x0b\x32<.babelcast.translation.v1.ListLanguagesResponse.TargetsEntry\x12K\n\x06voices\x18\x02 \x03(\x0b\x32;.babelcast.translation.v1.ListLanguagesResponse.VoicesEntry\x1aY\n\x0cTargetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x38\n\x05value\x18\x02 \x01(\x0b\x32).babelcast.translation.v1.TargetLanguages:\x02\x38\x01\x1aO\n\x0bVoicesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .babelcast.translation.v1.Voices:\x02\x38\x01\"\x17\n\x06Voices\x12\r\n\x05names\x18\x01 \x03(\t\"$\n\x0fTargetLanguages\x12\x11\n\tlanguages\x18\x01 \x03(\t*W\n\tComponent\x12\x19\n\x15\x43OMPONENT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OMPONENT_TRANSLATION\x10\x01\x12\x14\n\x10\x43OMPONENT_SPEECH\x10\x02\x32\x8c\x02\n\x12TranslationService\x12\x83\x01\n\x12StreamingTranslate\x12\x33.babelcast.translation.v1.StreamingTranslateRequest\x1a\x34.babelcast.translation.v1.StreamingTranslateResponse(\x01\x30\x01\x12p\n\rListLanguages\x12..babelcast.translation.v1.ListLanguagesRequest\x1a/.babelcast.translation.v1.ListLanguagesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTLANGUAGESRESPONSE_TARGETSENTRY']._serialized_options = b'8\001'
   _globals['_LISTLANGUAGESRESPONSE_VOICESENTRY']._loaded_options = None
   _globals['_LISTLANGUAGESRESPONSE_VOICESENTRY']._serialized_options = b'8\001'
-  _globals['_COMPONENT']._serialized_start=2568
-  _globals['_COMPONENT']._serialized_end=2655
+  _globals['_COMPONENT']._serialized_start=2610
+  _globals['_COMPONENT']._serialized_end=2697
   _globals['_STREAMINGTRANSLATEREQUEST']._serialized_start=73
   _globals['_STREAMINGTRANSLATEREQUEST']._serialized_end=342
   _globals['_EXPECTEDTARGETS']._serialized_start=344
@@ -50,41 +50,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GLOSSARYENTRY_TRANSLATIONSENTRY']._serialized_start=638
   _globals['_GLOSSARYENTRY_TRANSLATIONSENTRY']._serialized_end=689
   _globals['_SEGMENT']._serialized_start=692
-  _globals['_SEGMENT']._serialized_end=893
-  _globals['_TARGET']._serialized_start=895
-  _globals['_TARGET']._serialized_end=971
-  _globals['_PROSODY']._serialized_start=973
-  _globals['_PROSODY']._serialized_end=1051
-  _globals['_ENDOFSEGMENTS']._serialized_start=1053
-  _globals['_ENDOFSEGMENTS']._serialized_end=1068
-  _globals['_STREAMINGTRANSLATERESPONSE']._serialized_start=1071
-  _globals['_STREAMINGTRANSLATERESPONSE']._serialized_end=1503
-  _globals['_USAGE']._serialized_start=1506
-  _globals['_USAGE']._serialized_end=1641
-  _globals['_STREAMSTARTED']._serialized_start=1643
-  _globals['_STREAMSTARTED']._serialized_end=1658
-  _globals['_TRANSLATION']._serialized_start=1660
-  _globals['_TRANSLATION']._serialized_end=1758
-  _globals['_SPEECH']._serialized_start=1761
-  _globals['_SPEECH']._serialized_end=1906
-  _globals['_SPOKENOVER']._serialized_start=1908
-  _globals['_SPOKENOVER']._serialized_end=1955
-  _globals['_FAILURE']._serialized_start=1958
-  _globals['_FAILURE']._serialized_end=2110
-  _globals['_STREAMENDED']._serialized_start=2112
-  _globals['_STREAMENDED']._serialized_end=2125
-  _globals['_LISTLANGUAGESREQUEST']._serialized_start=2127
-  _globals['_LISTLANGUAGESREQUEST']._serialized_end=2149
-  _globals['_LISTLANGUAGESRESPONSE']._serialized_start=2152
-  _globals['_LISTLANGUAGESRESPONSE']._serialized_end=2503
-  _globals['_LISTLANGUAGESRESPONSE_TARGETSENTRY']._serialized_start=2333
-  _globals['_LISTLANGUAGESRESPONSE_TARGETSENTRY']._serialized_end=2422
-  _globals['_LISTLANGUAGESRESPONSE_VOICESENTRY']._serialized_start=2424
-  _globals['_LISTLANGUAGESRESPONSE_VOICESENTRY']._serialized_end=2503
-  _globals['_VOICES']._serialized_start=2505
-  _globals['_VOICES']._serialized_end=2528
-  _globals['_TARGETLANGUAGES']._serialized_start=2530
-  _globals['_TARGETLANGUAGES']._serialized_end=2566
-  _globals['_TRANSLATIONSERVICE']._serialized_start=2658
-  _globals['_TRANSLATIONSERVICE']._serialized_end=2926
+  _globals['_SEGMENT']._serialized_end=914
+  _globals['_TARGET']._serialized_start=916
+  _globals['_TARGET']._serialized_end=992
+  _globals['_PROSODY']._serialized_start=994
+  _globals['_PROSODY']._serialized_end=1072
+  _globals['_ENDOFSEGMENTS']._serialized_start=1074
+  _globals['_ENDOFSEGMENTS']._serialized_end=1089
+  _globals['_STREAMINGTRANSLATERESPONSE']._serialized_start=1092
+  _globals['_STREAMINGTRANSLATERESPONSE']._serialized_end=1545
+  _globals['_USAGE']._serialized_start=1548
+  _globals['_USAGE']._serialized_end=1683
+  _globals['_STREAMSTARTED']._serialized_start=1685
+  _globals['_STREAMSTARTED']._serialized_end=1700
+  _globals['_TRANSLATION']._serialized_start=1702
+  _globals['_TRANSLATION']._serialized_end=1800
+  _globals['_SPEECH']._serialized_start=1803
+  _globals['_SPEECH']._serialized_end=1948
+  _globals['_SPOKENOVER']._serialized_start=1950
+  _globals['_SPOKENOVER']._serialized_end=1997
+  _globals['_FAILURE']._serialized_start=2000
+  _globals['_FAILURE']._serialized_end=2152
+  _globals['_STREAMENDED']._serialized_start=2154
+  _globals['_STREAMENDED']._serialized_end=2167
+  _globals['_LISTLANGUAGESREQUEST']._serialized_start=2169
+  _globals['_LISTLANGUAGESREQUEST']._serialized_end=2191
+  _globals['_LISTLANGUAGESRESPONSE']._serialized_start=2194
+  _globals['_LISTLANGUAGESRESPONSE']._serialized_end=2545
+  _globals['_LISTLANGUAGESRESPONSE_TARGETSENTRY']._serialized_start=2375
+  _globals['_LISTLANGUAGESRESPONSE_TARGETSENTRY']._serialized_end=2464
+  _globals['_LISTLANGUAGESRESPONSE_VOICESENTRY']._serialized_start=2466
+  _globals['_LISTLANGUAGESRESPONSE_VOICESENTRY']._serialized_end=2545
+  _globals['_VOICES']._serialized_start=2547
+  _globals['_VOICES']._serialized_end=2570
+  _globals['_TARGETLANGUAGES']._serialized_start=2572
+  _globals['_TARGETLANGUAGES']._serialized_end=2608
+  _globals['_TRANSLATIONSERVICE']._serialized_start=2700
+  _globals['_TRANSLATIONSERVICE']._serialized_end=2968
 # @@protoc_insertion_point(module_scope)

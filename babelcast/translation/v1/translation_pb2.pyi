@@ -210,6 +210,7 @@ class Segment(_message.Message):
     TARGETS_FIELD_NUMBER: _builtins.int
     PROSODY_FIELD_NUMBER: _builtins.int
     ENDED_AGO_MS_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     segment: _builtins.int
     """Number of the segment."""
     revision: _builtins.int
@@ -220,6 +221,8 @@ class Segment(_message.Message):
     """Whether it is final. Partial segments are translated, never spoken."""
     ended_ago_ms: _builtins.int
     """How long ago its speech ended, ms, as it is sent; final segments only."""
+    traceparent: _builtins.str
+    """W3C trace context of the sentence; empty unless the session is traced. Final segments only."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Target]:
         """Where it goes."""
@@ -238,10 +241,11 @@ class Segment(_message.Message):
         targets: _abc.Iterable[Global___Target] | None = ...,
         prosody: Global___Prosody | None = ...,
         ended_ago_ms: _builtins.int = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prosody", b"prosody"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_ago_ms", b"ended_ago_ms", "is_final", b"is_final", "prosody", b"prosody", "revision", b"revision", "segment", b"segment", "targets", b"targets", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_ago_ms", b"ended_ago_ms", "is_final", b"is_final", "prosody", b"prosody", "revision", b"revision", "segment", b"segment", "targets", b"targets", "text", b"text", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -347,6 +351,9 @@ class StreamingTranslateResponse(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     SPOKEN_OVER_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    traceparent: _builtins.str
+    """W3C trace context of what made the answer; empty unless its segment had one."""
     @_builtins.property
     def started(self) -> Global___StreamStarted:
         """The first message."""
@@ -387,10 +394,11 @@ class StreamingTranslateResponse(_message.Message):
         ended: Global___StreamEnded | None = ...,
         spoken_over: Global___SpokenOver | None = ...,
         usage: _abc.Iterable[Global___Usage] | None = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "spoken_over", b"spoken_over", "started", b"started", "translation", b"translation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "spoken_over", b"spoken_over", "started", b"started", "translation", b"translation", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "failure", b"failure", "payload", b"payload", "speech", b"speech", "spoken_over", b"spoken_over", "started", b"started", "traceparent", b"traceparent", "translation", b"translation", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["started", "translation", "speech", "failure", "ended", "spoken_over"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
