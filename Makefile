@@ -12,7 +12,7 @@ NATS_PORT ?= 4222
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dynamodb nats bench lock
+.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dynamodb nats bench release lock
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -45,7 +45,7 @@ check: setup ## everything CI does: proto, format, lint, types, tests; goes on a
 proto: setup ## generate the Python of proto/
 	@deploy/dev/proto
 
-check-proto: setup ## lint proto/ and compare the generated Python with the one checked in
+check-proto: setup ## lint proto/, compare it with the last release's, and the generated Python with the one checked in
 	@deploy/dev/check-proto
 
 format: setup ## put code and contracts in their layout
@@ -73,6 +73,9 @@ nats: ## serve NATS with JetStream on NATS_PORT (4222), messages in var/nats
 
 bench: setup ## measure: word errors, latency, capacity, fan-out (what bench/ holds)
 	@deploy/dev/bench $(SPEECH)
+
+release: setup ## write down that this commit is VERSION, for what comes after to be compared with
+	@deploy/dev/release $(VERSION)
 
 lock: setup ## write the lock files anew from pyproject.toml
 	@deploy/dev/lock
