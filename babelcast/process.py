@@ -11,7 +11,8 @@ from typing import Protocol, runtime_checkable
 from babelcast.config import ConfigError
 from babelcast.errors import BabelcastError
 from babelcast.logs import configure, strays_logged
-from babelcast.telemetry import export, sampling
+from babelcast.telemetry import export, instruments, sampling
+from babelcast.telemetry.process import loop_lag_told
 
 
 class Service(Protocol):
@@ -56,15 +57,16 @@ class Signals:
 async def serve_until_stopped(start: Callable[[], Awaitable[Service]]) -> None:
     """Start a service, wait for SIGTERM or SIGINT, drain it; a second signal hurries a Patient one."""
     signals = Signals.listen()
-    service = await start()
-    try:
-        await signals.stop.wait()
-    finally:
-        hurrying = asyncio.create_task(_hurry(service, signals.hurry), name="hurry")
+    async with loop_lag_told(instruments.LOOP_LAG.record):
+        service = await start()
         try:
-            await service.aclose()
+            await signals.stop.wait()
         finally:
-            hurrying.cancel()
+            hurrying = asyncio.create_task(_hurry(service, signals.hurry), name="hurry")
+            try:
+                await service.aclose()
+            finally:
+                hurrying.cancel()
 
 
 async def _hurry(service: Service, asked: asyncio.Event) -> None:

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from babelcast import scripted
 from babelcast.logs import configure, strays_logged
-from babelcast.telemetry import export, sampling
+from babelcast.telemetry import export, instruments, sampling
+from babelcast.telemetry.process import loop_lag_told
 from cli import places
 from cli.compose import Babelcast, Place
 from cli.engines import scripted_in
@@ -37,10 +38,11 @@ async def serve(place: Place, environ: Mapping[str, str], console: Console, *, a
     Raises: BabelcastError, ConfigError, OSError.
     """
     configure(service="babelcast", level=environ.get("LOG_LEVEL") or ("INFO" if as_json else "ERROR"))
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(strays_logged())
         stack.callback(export.configure(service="babelcast", environ=environ))
         stack.callback(sampling.configure(service="babelcast", environ=environ))
+        await stack.enter_async_context(loop_lag_told(instruments.LOOP_LAG.record))
         stop = stack.enter_context(on_interrupt())
         app = await _started(place, environ, console, stop)
         if app is None:

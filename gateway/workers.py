@@ -23,6 +23,8 @@ from babelcast.backoff import Backoff
 from babelcast.bus.config import BusConfig
 from babelcast.config import ConfigError, load
 from babelcast.errors import ServiceUnavailable
+from babelcast.telemetry.config import TelemetryConfig
+from babelcast.telemetry.scrape import next_bind
 from gateway.config import GatewayConfig
 
 READY: Final = "ready"
@@ -170,7 +172,9 @@ class Workers:
     def _settings(self, place: _Place) -> dict[str, str]:
         known = self._environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
         instance = f"service.instance.id=worker-{place.number}"
+        metrics_bind = load(TelemetryConfig, self._environ).metrics_bind
         return {
+            "METRICS_BIND": next_bind(metrics_bind, place.number) if metrics_bind else "",
             "PORT": str(self.port),
             "GATEWAY_WORKERS": "1",
             "OTEL_RESOURCE_ATTRIBUTES": f"{known},{instance}" if known else instance,
