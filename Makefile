@@ -12,7 +12,7 @@ NATS_PORT ?= 4222
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dynamodb nats bench release lock
+.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench release lock
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -64,6 +64,9 @@ types: setup ## mypy, strict
 
 docs: setup ## generate the tables of the documentation
 	@$(bin)/python -m docs.generate
+
+dashboards: setup ## generate the dashboards for Grafana
+	@$(bin)/python -m deploy.observability.generate
 
 dynamodb: ## serve DynamoDB Local on DYNAMODB_PORT (8000), in memory
 	@exec deploy/dev/dynamodb run $(DYNAMODB_PORT)
