@@ -5,6 +5,7 @@ import dataclasses
 import fcntl
 import logging
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from babelcast.bus.config import BusConfig
 from babelcast.client import Listener
 from babelcast.config import ConfigError, load
 from babelcast.protocol.server_messages import Languages
+from babelcast.rpc.credentials import Protection
 from cli import places
 from gateway.composition import start_gateway
 from gateway.server import Issuers
@@ -63,11 +65,13 @@ class Babelcast:
             # left in reverse: the gateway drains first, then the record, then the engines
             stack.enter_context(_alone_in(place.data_dir))
             watch = _Stopwatch(tell)
+            token = secrets.token_urlsafe(32)  # or any program on this machine could call the services
+            protection = Protection(tokens=(token,))
 
             speech_config = dataclasses.replace(
                 load(TranscriptionConfig, environ), transcription_bind=ANY_PORT, data_dir=data_dir
             )
-            speech = await create_service(speech_config)
+            speech = await create_service(speech_config, protection=protection)
             stack.push_async_callback(speech.aclose)
             speech_port = await speech.start()
             watch.done(f"speech recognition, {speech.max_streams} sessions at once")
@@ -78,7 +82,8 @@ class Babelcast:
                     words,
                     translation_bind=ANY_PORT,
                     models_dir=str(places.models_dir(words.models_dir, place.data_dir)),
-                )
+                ),
+                protection=protection,
             )
             stack.push_async_callback(translation.aclose)
             translation_port = await translation.start()
@@ -89,6 +94,7 @@ class Babelcast:
             record = await SessionServer.start(
                 record_config(environ, data_dir=data_dir, own_issuer=issuer is not None),
                 bus=load(BusConfig, environ),
+                protection=protection,
                 connections_lost=True,
             )
             stack.push_async_callback(record.aclose)
@@ -100,6 +106,8 @@ class Babelcast:
                 "SESSION_TARGET": f"{LOOPBACK}:{record.port}",
                 "TRANSCRIPTION_TARGET": f"{LOOPBACK}:{speech_port}",
                 "TRANSLATION_TARGET": f"{LOOPBACK}:{translation_port}",
+                **dict.fromkeys(("GRPC_TLS_CA", "GRPC_TLS_CERT", "GRPC_TLS_KEY"), ""),
+                "SERVICE_TOKEN": token,
                 # there is no load balancer that has to notice first
                 "DRAIN_LINGER_SECONDS": environ.get("DRAIN_LINGER_SECONDS") or "0",
                 "LOG_LEVEL": logging.getLevelName(logging.getLogger().getEffectiveLevel()),

@@ -22,6 +22,7 @@ from babelcast.client.settings import ClientSettings
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import server_messages as say
 from babelcast.protocol.codec import ALIASES
+from babelcast.rpc.credentials import CallingConfig, ServingConfig
 from docs.notes import ANSWERS, FIELDS, HEARD_BY, SETTINGS, STATUSES
 from gateway import permissions
 from gateway.config import GatewayConfig
@@ -33,10 +34,10 @@ from translation_svc.config import TranslationConfig
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = (ROOT / "docs" / "protocol.md", ROOT / "docs" / "client.md", ROOT / "README.md")
 CONFIGS: Final = {
-    "gateway": (GatewayConfig, AuthConfig, BusConfig, ArchiveConfig),
-    "session": (SessionConfig, BusConfig),
-    "transcription": (TranscriptionConfig,),
-    "translation": (TranslationConfig,),
+    "gateway": (GatewayConfig, AuthConfig, BusConfig, ArchiveConfig, CallingConfig),
+    "session": (SessionConfig, BusConfig, ServingConfig),
+    "transcription": (TranscriptionConfig, ServingConfig),
+    "translation": (TranslationConfig, ServingConfig),
 }
 _BLOCK = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 _UNSHOWN_LIMIT = 2**53

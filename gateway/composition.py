@@ -13,6 +13,7 @@ from babelcast.bus.config import BusConfig
 from babelcast.bus.opening import open_bus
 from babelcast.clock import wall_clock_ms
 from babelcast.config import load
+from babelcast.rpc.credentials import Calling
 from gateway import garbage
 from gateway.config import GatewayConfig
 from gateway.server import Gateway, Issuers, Neighbours
@@ -60,7 +61,7 @@ async def start_here(environ: Mapping[str, str], *, issuers: Issuers, on_port: b
     Raises: ConfigError, ServiceUnavailable.
     """
     config, bus_config = load(GatewayConfig, environ), load(BusConfig, environ)
-    archive_config = load(ArchiveConfig, environ)
+    archive_config, calling = load(ArchiveConfig, environ), Calling.of(environ)
     neighbours = Neighbours(on_bus=bool(bus_config.servers), on_port=on_port)
     async with contextlib.AsyncExitStack() as stack:
         bus = await open_bus(bus_config, retention_s=config.resume_window_seconds, clock=time.monotonic)
@@ -68,7 +69,7 @@ async def start_here(environ: Mapping[str, str], *, issuers: Issuers, on_port: b
         archive = await open_archive(bus_config, archive_config, clock_ms=wall_clock_ms)
         stack.push_async_callback(archive.aclose)
         gateway = await Gateway.start(
-            config, bus=bus, archive=archive, issuers=issuers, neighbours=neighbours
+            config, bus=bus, archive=archive, issuers=issuers, neighbours=neighbours, calling=calling
         )
         stack.pop_all()
     garbage.settle()

@@ -27,6 +27,7 @@ from babelcast.bus.base import Bus
 from babelcast.clock import wall_clock_ms
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.rpc.client import open_channel
+from babelcast.rpc.credentials import Calling
 from gateway.address import client_address, limited_as, networks, reachable
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, Visit
@@ -149,9 +150,11 @@ class Gateway:
         archive: Archive | None = None,
         issuers: Issuers,
         neighbours: Neighbours | None = None,
+        calling: Calling | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> Self:
         """Listen and serve; alone if it has no neighbours, and with texts in memory if no archive is given.
+        `calling` is how it calls the services.
 
         Raises: ServiceUnavailable when the address is taken or there is no issuer.
         """
@@ -160,9 +163,11 @@ class Gateway:
             listening = _listen(config.host, config.port, shared=neighbours.on_port)
             stack.callback(listening.close)
             host, port = listening.getsockname()[:2]
-            sessions_channel = open_channel(config.session_target, service=SERVICE, idempotent=IDEMPOTENT)
-            transcription_channel = open_channel(config.transcription_target)
-            translation_channel = open_channel(config.translation_target)
+            sessions_channel = open_channel(
+                config.session_target, service=SERVICE, idempotent=IDEMPOTENT, calling=calling
+            )
+            transcription_channel = open_channel(config.transcription_target, calling=calling)
+            translation_channel = open_channel(config.translation_target, calling=calling)
             for channel in (sessions_channel, transcription_channel, translation_channel):
                 stack.push_async_callback(channel.close)
             verifier = await stack.enter_async_context(open_verifier(issuers.trust(host, port)))

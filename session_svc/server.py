@@ -9,6 +9,7 @@ from typing import Self
 
 from babelcast.bus.config import BusConfig
 from babelcast.clock import wall_clock_ms
+from babelcast.rpc.credentials import Protection
 from babelcast.rpc.server import GrpcServer
 from babelcast.session.v1 import session_pb2, session_pb2_grpc
 from session_svc import ids
@@ -45,6 +46,7 @@ class SessionServer:
         config: SessionConfig,
         *,
         bus: BusConfig | None = None,
+        protection: Protection | None = None,
         connections_lost: bool = False,
         now_ms: NowMs = wall_clock_ms,
     ) -> Self:
@@ -56,8 +58,10 @@ class SessionServer:
 
         `bus` is where replicas tell each other their changes; without servers this is the only one.
 
+        `protection` says who may call.
+
         Raises: ServiceUnavailable when the store cannot be opened or the address is taken; ConfigError and
-        InvalidConfiguration when the bus cannot be used.
+        InvalidConfiguration when the bus cannot be used, ConfigError also when anybody could call.
         """
         store = await open_store(config)
         # Others may share the tables, so the connections in them are not all ours.
@@ -72,6 +76,7 @@ class SessionServer:
                 store,
                 hub,
                 sharing,
+                protection=protection,
                 connections_lost=connections_lost and ours,
                 now_ms=now_ms,
             )
@@ -89,12 +94,16 @@ class SessionServer:
         hub: Hub,
         sharing: Sharing | None,
         *,
+        protection: Protection | None,
         connections_lost: bool,
         now_ms: NowMs,
     ) -> Self:
         store = PublishingStore(opened, hub if sharing is None else sharing)
         server = GrpcServer(
-            config.session_bind, services=[SERVICE], reflection_enabled=config.grpc_reflection
+            config.session_bind,
+            services=[SERVICE],
+            reflection_enabled=config.grpc_reflection,
+            protection=protection,
         )
         due = asyncio.Event()
         sessions = Sessions(

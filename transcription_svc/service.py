@@ -9,6 +9,7 @@ from typing import Self
 import grpc
 
 from babelcast.errors import InvalidMessage, InvalidParameter, Moving, UnsupportedLanguage
+from babelcast.rpc.credentials import Protection
 from babelcast.rpc.server import GrpcServer
 from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as pb
@@ -181,10 +182,12 @@ async def create_service(
     *,
     transcriber: Transcriber | None = None,
     detector: SpeechDetector | None = None,
+    protection: Protection | None = None,
 ) -> TranscriptionService:
     """Load the engine (about 3 s, off the event loop) and put the service together; it does not listen yet.
 
-    Raises: ServiceUnavailable when the engine is not installed.
+    `protection` says who may call.
+    Raises: ServiceUnavailable when the engine is not installed; ConfigError when anybody could call.
     """
     if transcriber is None:
         tiers, capacity = await asyncio.to_thread(load_engines, config)
@@ -193,7 +196,10 @@ async def create_service(
     if detector is None:
         detector = await asyncio.to_thread(load_detector, config)
     server = GrpcServer(
-        config.transcription_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection
+        config.transcription_bind,
+        services=[SERVICE_NAME],
+        reflection_enabled=config.grpc_reflection,
+        protection=protection,
     )
     servicer = TranscriptionServicer(
         tiers=tiers,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from babelcast import prices, scripted
 from babelcast.channel import Channel
+from babelcast.rpc.credentials import Protection
 from babelcast.rpc.server import GrpcServer
 from babelcast.translation.v1 import translation_pb2_grpc
 from translation_svc import glossary_file
@@ -49,7 +50,8 @@ class TranslationApp:
     however it ends. The others are clients of services elsewhere, opened when first needed.
     """
 
-    def __init__(self, config: TranslationConfig) -> None:
+    def __init__(self, config: TranslationConfig, *, protection: Protection | None = None) -> None:
+        """`protection` says who may call. Raises: ConfigError when anybody could."""
         self._config = config
         deadlines = Deadlines(
             start_s=config.translation_start_timeout_seconds, call_s=config.translation_call_timeout_seconds
@@ -102,7 +104,10 @@ class TranslationApp:
             translates_partials=self._translates_partials,
         )
         self._server = GrpcServer(
-            config.translation_bind, services=[SERVICE_NAME], reflection_enabled=config.grpc_reflection
+            config.translation_bind,
+            services=[SERVICE_NAME],
+            reflection_enabled=config.grpc_reflection,
+            protection=protection,
         )
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(self._servicer, self._server.server)
 

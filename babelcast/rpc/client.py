@@ -5,14 +5,18 @@ from collections.abc import Sequence
 import grpc
 import msgspec
 
+from babelcast.rpc.credentials import Calling
+from babelcast.rpc.credentials_channel import CredentialedChannel
 from babelcast.rpc.errors import domain_errors
 from babelcast.rpc.options import CLIENT
 
 __all__ = ["domain_errors", "open_channel"]
 
 
-def open_channel(target: str, *, service: str = "", idempotent: Sequence[str] = ()) -> grpc.aio.Channel:
-    """A channel to `target` ("host:port"), spread over all its addresses.
+def open_channel(
+    target: str, *, service: str = "", idempotent: Sequence[str] = (), calling: Calling | None = None
+) -> grpc.aio.Channel:
+    """A channel to `target` ("host:port"), spread over all its addresses; as `calling` says, or in the clear.
 
     `idempotent` names the unary methods of `service` that may be sent again when the server was not reached.
     Nothing else is retried: streams are reopened by their owner, who knows what was answered.
@@ -32,4 +36,6 @@ def open_channel(target: str, *, service: str = "", idempotent: Sequence[str] = 
             }
         ]
     options = [*CLIENT, ("grpc.service_config", msgspec.json.encode(config).decode())]
-    return grpc.aio.insecure_channel(target, options=options)
+    if calling is None or calling == Calling():
+        return grpc.aio.insecure_channel(target, options=options)
+    return CredentialedChannel(target, calling, options)

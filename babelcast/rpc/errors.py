@@ -16,6 +16,8 @@ from babelcast.errors import BabelcastError, Detail, ErrorCode, InternalError, R
 DOMAIN = "babelcast"
 _STATUS_DETAILS = "grpc-status-details-bin"
 _UNREACHABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+_CLOSED_TO_US = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
+"""Without a domain error: a service takes us for nobody who may call, which is for operators to mend."""
 _BROKEN = "Internal error from Core"
 """What grpc.aio says, as INTERNAL, when a stream breaks while something is written to it."""
 
@@ -50,7 +52,9 @@ def error_from_call(error: grpc.aio.AioRpcError) -> BabelcastError:
                 info = error_details_pb2.ErrorInfo()
                 if packed.Unpack(info) and info.domain == DOMAIN:
                     return _remote_error(info, status.message)
-    if error.code() in _UNREACHABLE or error.details() == _BROKEN:
+    if error.code() in _CLOSED_TO_US:
+        log.error("a service does not take our calls", extra={"status": error.code().name})
+    if error.code() in _UNREACHABLE | _CLOSED_TO_US or error.details() == _BROKEN:
         return ServiceUnavailable("A part of the service cannot be reached right now.")
     return InternalError()
 

@@ -9,9 +9,12 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from babelcast.errors import ServiceUnavailable
+from babelcast.rpc.credentials import Guard, Protection
 from babelcast.rpc.errors import ErrorInterceptor
 from babelcast.rpc.health import Health
 from babelcast.rpc.options import SERVER
+from babelcast.rpc.tls import server_credentials
+from babelcast.rpc.tracing import TracingInterceptor
 
 
 class GrpcServer:
@@ -22,10 +25,27 @@ class GrpcServer:
     seconds.
     """
 
-    def __init__(self, bind: str, *, services: Sequence[str], reflection_enabled: bool = False) -> None:
-        """`bind` is "host:port" (port 0 for any); `services` are the full names that health shows."""
-        self.server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=SERVER)
+    def __init__(
+        self,
+        bind: str,
+        *,
+        services: Sequence[str],
+        reflection_enabled: bool = False,
+        protection: Protection | None = None,
+    ) -> None:
+        """`bind` is "host:port" (port 0 for any); `services` are the full names that health shows;
+        `protection` says who may call, anybody on this machine if None.
+
+        Raises: ConfigError when `bind` is for other machines and nothing protects it.
+        """
+        self._protection = protection or Protection()
+        self._protection.check(bind)
+        interceptors = [ErrorInterceptor(), Guard(self._protection), TracingInterceptor()]
+        self.server = grpc.aio.server(interceptors=interceptors, options=SERVER)
         self.port = 0
+        self.health_port = 0
+        """Where probes that cannot do TLS ask, if anywhere."""
+        self._probed: grpc.aio.Server | None = None
         self._bind = bind
         self._services = tuple(services)
         self._health = Health()
@@ -39,13 +59,30 @@ class GrpcServer:
 
         Raises: ServiceUnavailable when the address is taken.
         """
+        await self.set_serving(serving=False)
         try:
-            self.port = self.server.add_insecure_port(self._bind)
+            self.port = self._listen(self._bind)
         except RuntimeError as error:
             raise ServiceUnavailable(f"Cannot listen on {self._bind}; is it in use?") from error
-        await self.set_serving(serving=False)
+        if self._protection.health_bind:
+            await self._start_probed(self._protection.health_bind)
         await self.server.start()
         return self.port
+
+    def _listen(self, bind: str) -> int:
+        files = self._protection.files
+        if files is None:
+            return self.server.add_insecure_port(bind)
+        return self.server.add_secure_port(bind, server_credentials(files))
+
+    async def _start_probed(self, bind: str) -> None:
+        self._probed = grpc.aio.server(options=SERVER)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._probed)
+        try:
+            self.health_port = self._probed.add_insecure_port(bind)
+        except RuntimeError as error:
+            raise ServiceUnavailable(f"Cannot listen on {bind}; is it in use?") from error
+        await self._probed.start()
 
     async def set_serving(self, *, serving: bool) -> None:
         """Tell health whether the services can do their work."""
@@ -60,6 +97,8 @@ class GrpcServer:
         """Drain and stop; idempotent."""
         self._health.drain()
         await self.server.stop(grace_s)
+        if self._probed is not None:
+            await self._probed.stop(0)
 
     async def __aenter__(self) -> Self:
         await self.start()

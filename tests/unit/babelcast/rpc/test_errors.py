@@ -59,7 +59,7 @@ def test_a_stream_that_broke_under_a_write() -> None:
 
 
 def test_plain_statuses() -> None:
-    """Without details, what cannot be reached is told from what failed."""
+    """Without details, what cannot be reached, or does not know us, is told from what failed."""
     unreachable = {
         code for code in grpc.StatusCode if isinstance(error_from_call(failed(code)), ServiceUnavailable)
     }
@@ -67,4 +67,6 @@ def test_plain_statuses() -> None:
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
     }
