@@ -19,8 +19,6 @@ from tests.nats_server import free_port
 LOOPBACK = "127.0.0.1"
 START_S = 120.0
 STOP_S = 60.0
-PLACES = {"session_svc": 1, "transcription_svc": 2, "translation_svc": 2, "gateway": 2}
-"""In the order in which they start; clients come last."""
 BIND = {
     "session_svc": "SESSION_BIND",
     "transcription_svc": "TRANSCRIPTION_BIND",
@@ -111,13 +109,19 @@ async def running(
     *,
     bus_url: str,
     session_services: int = 1,
+    stations: int = 2,
     gateways: Sequence[Mapping[str, str]] = ({}, {}),
     **settings: str,
 ) -> AsyncIterator[Fleet]:
-    """Start everything, and a gateway for each of `gateways` with these settings of its own; at the end
-    everything is gone.
+    """Start everything, as many of transcription and of translation as `stations` says, and a gateway for
+    each of `gateways` with these settings of its own; at the end everything is gone.
     """
-    places = {**PLACES, "session_svc": session_services, "gateway": len(gateways)}
+    places = {
+        "session_svc": session_services,
+        "transcription_svc": stations,
+        "translation_svc": stations,
+        "gateway": len(gateways),
+    }
     ports = {module: [free_port() for _ in range(count)] for module, count in places.items()}
     environ = {
         **{key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ},
