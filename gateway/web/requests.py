@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from gateway.web.signin import is_local
+from gateway.address import networks
+from gateway.web.signin import is_local, is_local_to_proxy
 from gateway.web.site import Site
 
 
@@ -28,10 +29,15 @@ def wants_websocket(request: web.BaseRequest) -> bool:
 
 
 def may_sign_in_locally(request: web.BaseRequest, site: Site) -> bool:
-    """Whether it comes from somebody at the machine of a gateway that is its own issuer."""
-    return (
-        site.issuer is not None
-        and site.config.local_sign_in
-        and not site.config.trusted_proxies
-        and is_local(peer=peer(request), host=host(request), headers=request.headers)
+    """Whether it comes from somebody at the machine of a gateway that is its own issuer, or of its proxy if
+    that one is known to be for its machine alone.
+    """
+    config = site.config
+    if site.issuer is None or not config.local_sign_in:
+        return False
+    if config.local_sign_in_through_proxy:
+        trusted = networks(config.trusted_proxies)
+        return is_local_to_proxy(peer=peer(request), host=host(request), trusted=trusted)
+    return not config.trusted_proxies and is_local(
+        peer=peer(request), host=host(request), headers=request.headers
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from babelcast.config import ConfigError
+from gateway.address import Network, is_in
 from gateway.config import GatewayConfig
 from gateway.web.origins import Origin, is_loopback
 
@@ -67,6 +68,14 @@ def is_local(*, peer: str, host: str, headers: Mapping[str, str]) -> bool:
         and here.is_loopback
         and not any(name in headers for name in PASSED_ON)
     )
+
+
+def is_local_to_proxy(*, peer: str, host: str, trusted: Sequence[Network]) -> bool:
+    """Whether a trusted proxy passed a request on that is for its own machine, as the Host says, which a
+    browser does not make up. That nobody else can reach the proxy has to be known otherwise.
+    """
+    here = Origin.of(f"http://{host}")
+    return here is not None and here.is_loopback and is_in(peer, trusted)
 
 
 def from_own_page(*, host: str, origin_headers: Sequence[str], fetch_site: str) -> bool:

@@ -12,7 +12,7 @@ Frame: TypeAlias = str | bytes
 _LENGTH_BYTES = 4
 
 
-@dataclass(frozen=True)  # Playwright marks the methods that it is given
+@dataclass  # neither frozen nor with slots: Playwright marks the owners of the methods that it is given
 class Pretence:
     """What a page takes for `language` is `real`, its sentences all `text`."""
 

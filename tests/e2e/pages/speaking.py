@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from playwright.async_api import Locator, Page, expect
 
-from tests.e2e.pages.chromium import LAPTOP, Browsing, Screen, Watched
+from tests.e2e.pages.chromium import LAPTOP, Browsing, Chromium, Screen, Watched
+from tests.e2e.pages.reading import read_words
 
 CODE = r"^[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}$"
 
@@ -17,6 +18,7 @@ class Speaking:
     """A speaker's page."""
 
     watched: Watched
+    chromium: Chromium
 
     @property
     def page(self) -> Page:
@@ -33,7 +35,7 @@ class Speaking:
         return self.part("transcript").locator('[data-segment][data-final="true"] .sp-said')
 
     async def sign_in(self) -> None:
-        """One click: the server is on this machine. The microphone's file begins to play."""
+        """One click: the server is on this machine."""
         await self.part("signin-local").click()
         await expect(self.part("start")).to_be_enabled()
 
@@ -56,9 +58,30 @@ class Speaking:
         text = await self.part("code").text_content()
         return (text or "").strip()
 
-    async def read(self, texts: Sequence[str], *, within_ms: float = 45_000) -> None:
-        """Wait until exactly these sentences stand in the transcript."""
-        await expect(self.finals).to_have_text(list(texts), timeout=within_ms)
+    async def say(self, speech: bytes) -> None:
+        """Another microphone is chosen, which plays `speech` once, and silence after it."""
+        self.chromium.hears(speech, lead_s=0.3)
+        await self.open("sound")
+        microphones = self.part("microphone")
+        ids: list[str] = await microphones.locator("option").evaluate_all(
+            "(all) => all.map((one) => one.value)"
+        )
+        now = await microphones.input_value()
+        await microphones.select_option(next(other for other in ids if other not in ("default", now)))
+
+    async def open(self, part: str) -> None:
+        """Unfold what is folded: "sound", "downloads" or "keys"."""
+        summary = self.page.locator(f"#live-{part}-fold > summary")
+        if not await summary.evaluate("(summary) => summary.parentElement.open"):
+            await summary.click()
+
+    async def read(self, texts: Sequence[str], *, within_s: float = 45) -> None:
+        """Wait until these words, in this order and no others, stand in the transcript."""
+        await read_words(self.finals, texts, within_s=within_s)
+
+    async def lines(self) -> list[str]:
+        """The finished sentences, as they were divided."""
+        return await self.finals.all_text_contents()
 
     async def edit(self, place: int, text: str) -> None:
         """Correct a sentence."""
@@ -71,8 +94,7 @@ class Speaking:
     async def downloaded(self, kind: str) -> str:
         """The transcript as a file."""
         links = self.part("download")
-        if not await links.is_visible():
-            await self.page.locator("#live-downloads > summary").click()
+        await self.open("downloads")
         async with self.page.expect_download() as started:
             await links.locator(f'[href*="transcript.{kind}"]').first.click()
         return (await (await started.value).path()).read_text()
@@ -86,16 +108,15 @@ class Speaking:
 
 async def lectern(
     browsing: Browsing,
-    speech: bytes = b"",
     screen: Screen = LAPTOP,
     *,
-    lead_s: float = 3.0,
+    locale: str = "en-GB",
     base: str = "",
     expected: Sequence[str] = (),
 ) -> Speaking:
-    """Open the speaker's page, with nothing done to the sound. The microphone will play `speech` once,
-    `lead_s` after it was opened.
-    """
-    browsing.chromium.hears(speech, lead_s=lead_s)
-    watched = await browsing.open("/speak", screen, base=base, expected=expected, before=_UNTOUCHED)
-    return Speaking(watched)
+    """Open the speaker's page, with nothing done to the sound. The microphone is silent until `say`."""
+    browsing.chromium.hears(b"")
+    watched = await browsing.open(
+        "/speak", screen, locale=locale, base=base, expected=expected, before=_UNTOUCHED
+    )
+    return Speaking(watched, browsing.chromium)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 from playwright.async_api import Page, expect
 
-from babelcast import scripted
 from tests.e2e.pages.chromium import LAPTOP, Browsing
 from tests.e2e.pages.listening import visit
 from tests.e2e.pages.speaking import lectern
@@ -80,7 +79,7 @@ async def test_listening_without_a_mouse(browsing: Browsing, talk: Talk) -> None
 
 async def test_speaking_without_a_mouse(browsing: Browsing) -> None:
     """From signing in to the end of a talk."""
-    speaker = await lectern(browsing, scripted.script_speech(9, 1))
+    speaker = await lectern(browsing)
     await reach(speaker.page, "signin-local")
     await speaker.page.keyboard.press("Enter")
     await expect(speaker.part("start")).to_be_enabled()

@@ -62,11 +62,12 @@ async def test_the_speakers_page_before_anything_is_said(browsing: Browsing) -> 
 async def test_the_speakers_page_in_a_talk(browsing: Browsing) -> None:
     """Speaking, correcting, paused, asked whether this is the end, ended."""
     looks = Looks(browsing)
-    speaker = await lectern(browsing, scripted.script_speech(88, 3), lead_s=5)
+    speaker = await lectern(browsing)
     await speaker.sign_in()
     code = await speaker.start()
     for language in ("es", "de"):
         await (await visit(browsing, f"/{code}")).listen(language)
+    await speaker.say(scripted.script_speech(88, 3))
     await speaker.read([scripted.sentence(88, number) for number in range(3)])
     await looks.at(speaker.page, "speak-speaking")
     await speaker.part("edit").first.click()

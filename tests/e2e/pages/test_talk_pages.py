@@ -17,23 +17,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SCRIPT = 321
 SENTENCES = 4
 LANGUAGES = ("es", "de", "uk")
-# The microphone is open from the start; listeners come in this time.
-LEAD_S = 6.0
 
 
 async def test_what_is_said_into_a_microphone_is_read_and_heard_on_three_phones(browsing: Browsing) -> None:
     """Exact words on every screen, and each phone plays a voice for as long as its sentences take."""
-    speaker = await lectern(browsing, scripted.script_speech(SCRIPT, SENTENCES), lead_s=LEAD_S)
+    speaker = await lectern(browsing)
     await speaker.sign_in()
     code = await speaker.start()
     phones = await asyncio.gather(*(visit(browsing, f"/{code}", PHONE) for _ in LANGUAGES))
     await asyncio.gather(*(phone.listen(to) for phone, to in zip(phones, LANGUAGES, strict=True)))
     await asyncio.gather(*(measuring.begin(phone.page) for phone in phones))
+    await speaker.say(scripted.script_speech(SCRIPT, SENTENCES))
     said = [scripted.sentence(SCRIPT, number) for number in range(SENTENCES)]
-    await speaker.read(said, within_ms=(LEAD_S + 2.2 * SENTENCES + 10) * 1000)
+    await speaker.read(said)
     for phone, language in zip(phones, LANGUAGES, strict=True):
         texts = translated(said, language)
-        await phone.read(texts)
+        await phone.read_words(texts)
         await measuring.heard_out(phone.page, texts)
     await speaker.end()
     for phone in phones:
