@@ -27,7 +27,7 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
     """
     address = peer
     hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
-    while hops and _is_in(address, trusted):
+    while hops and is_in(address, trusted):
         address = hops.pop()
     return address if _is_address(address) else peer
 
@@ -63,7 +63,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_in(text: str, trusted: Sequence[Network]) -> bool:
+def is_in(text: str, trusted: Sequence[Network]) -> bool:
+    """Whether an address is in one of the networks."""
     if not _is_address(text):
         return False
     address = ip_address(text)

@@ -9,6 +9,7 @@ from babelcast.auth.config import OPERATOR_GROUP
 from babelcast.config import setting
 
 Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0)]
 Minutes = Annotated[float, Meta(gt=0)]
 Hours = Annotated[float, Meta(gt=0)]
@@ -21,6 +22,10 @@ class GatewayConfig:
 
     host: str = setting("127.0.0.1", "Address to listen on.")
     port: Port = setting(8080, "Port for HTTP and WebSocket; 0 for any.")
+    tls_cert: str = setting(
+        "", "PEM file of the certificate with its chain, for https and wss; re-read when it changes."
+    )
+    tls_key: str = setting("", "PEM file of that certificate's key.")
     public_url: str = setting("", "Address that listeners are sent to; the request's own host when empty.")
     allowed_origins: str = setting(
         "",
@@ -35,6 +40,11 @@ class GatewayConfig:
     local_sign_in: bool = setting(
         True, "Whether the speaker's page signs in with one click on the gateway's own machine."
     )
+    local_sign_in_through_proxy: bool = setting(
+        False,
+        "Whether that works through TRUSTED_PROXIES too, for pages at localhost; for a proxy that nobody but "
+        "its own machine can reach.",
+    )
     data_dir: str = setting("var", "Directory of the local issuer's key.")
     session_target: str = setting("127.0.0.1:50051", "Session service, host:port.")
     transcription_target: str = setting("127.0.0.1:50052", "Transcription service, host:port.")
@@ -46,6 +56,12 @@ class GatewayConfig:
     rate_limit_heartbeats_per_min: Positive = setting(10, "Heartbeats a connection may send a minute.")
     rate_limit_connection_attempts_per_min: Positive = setting(
         1200, "Connections an address may open a minute."
+    )
+    rate_limit_wrong_codes_per_min: Positive = setting(
+        100, "Session codes and resume tokens that an address may get wrong a minute."
+    )
+    max_connections: NotNegative = setting(
+        0, "Connections that a gateway process holds at most; 0 for what its limit of open files allows."
     )
     heartbeat_interval_seconds: Positive = setting(30, "How often the gateway pings a client, s.")
     heartbeat_timeout_seconds: Positive = setting(90, "Silence after which a client counts as gone, s.")

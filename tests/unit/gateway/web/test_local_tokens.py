@@ -82,6 +82,39 @@ async def test_from_elsewhere_nobody_is_local(serve: Any, monkeypatch: pytest.Mo
         assert (await ask(http))[0] == 403
 
 
+PROXY = GatewayConfig(trusted_proxies="127.0.0.0/8", local_sign_in_through_proxy=True)
+PASSED_ON = {"X_Forwarded_For": "172.20.0.1"}
+
+
+async def test_a_page_behind_its_machines_own_proxy_gets_a_token(serve: Any) -> None:
+    """Where it is said that nobody else can reach that proxy; the page is told."""
+    async with serve(PROXY) as http:
+        assert (await ask(http, Host="localhost:8080", Origin="http://localhost:8080", **PASSED_ON))[0] == 200
+        assert (await ask(http, Host="localhost:8443", Origin="https://localhost:8443", **PASSED_ON))[
+            0
+        ] == 200
+        async with http.get("/config.json") as answer:
+            assert (await answer.json())["signIn"]["local"] is True
+
+
+@pytest.mark.parametrize(
+    ("config", "headers"),
+    [
+        (PROXY, {"Host": "talks.example", "Origin": "http://talks.example"}),
+        (PROXY, {"Origin": "https://evil.example"}),
+        (GatewayConfig(trusted_proxies="10.0.0.0/8", local_sign_in_through_proxy=True), {}),
+        (GatewayConfig(local_sign_in_through_proxy=True), {}),
+        (GatewayConfig(trusted_proxies="127.0.0.0/8"), {}),
+    ],
+)
+async def test_no_other_page_behind_a_proxy_does(
+    serve: Any, config: GatewayConfig, headers: dict[str, str]
+) -> None:
+    """A page by another name or of another site, a proxy that is not trusted or may be reached by others."""
+    async with serve(config) as http:
+        assert (await ask(http, **PASSED_ON, **headers))[0] == 403
+
+
 async def test_tokens_are_handed_out_at_a_rate(serve: Any, scene: Any) -> None:
     """A page that asks on and on is told to wait, and gets one then."""
     async with serve() as http:
