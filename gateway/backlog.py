@@ -11,11 +11,14 @@ from gateway.ledger import Source
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """16 kHz PCM, when it came (epoch ms), and the speaker's chunk that it is from, if it is from one."""
+    """16 kHz PCM, when it came (epoch ms), the speaker's chunk that it is from, if it is from one, and its
+    trace context, if it has one.
+    """
 
     pcm: bytes
     at_ms: int
     source: Source | None = None
+    traceparent: str = ""
 
 
 class Backlog:

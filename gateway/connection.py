@@ -11,6 +11,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
+from babelcast import logs
 from babelcast.auth.verifier import Speaker as Identity
 from babelcast.errors import (
     BabelcastError,
@@ -26,7 +27,7 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
-from gateway import messages, operators, permissions
+from gateway import messages, operators, permissions, tracing
 from gateway.desk import Desk
 from gateway.lifetime import Lifetime, Limits, Step
 from gateway.limits import TokenBucket
@@ -79,6 +80,7 @@ class Connection:
 
     async def run(self) -> None:
         """Serve until the connection closes."""
+        logs.bind(connection_id=self.connection_id)
         try:
             await self._enter_by_url()
             async for frame in self._socket:
@@ -187,13 +189,30 @@ class Connection:
     async def _on_message(self, message: ask.AnyClientMessage) -> None:
         action = str(message.__struct_config__.tag)
         async with self._answered(action, message.request_id):
-            self._permit(
-                type(message),
-                action,
-                getattr(message, "session_id", ""),
-                operator=await self._is_operator(message),
-            )
-            await self._act(message)
+            with self._traced(message, action):
+                self._permit(
+                    type(message),
+                    action,
+                    getattr(message, "session_id", ""),
+                    operator=await self._is_operator(message),
+                )
+                await self._act(message)
+                logs.bind(session="" if self._role is None else self._role.room.session.session_id)
+
+    def _traced(
+        self, message: ask.AnyClientMessage, action: str
+    ) -> contextlib.AbstractContextManager[object]:
+        """A span of the session's trace or the client's, where there is one; audio has its own."""
+        if isinstance(message, ask.SendAudio | ask.Heartbeat):
+            return contextlib.nullcontext()
+        own = self._role.room.session.session_id if self._role is not None else ""
+        speaks = isinstance(self._role, Speaker) or isinstance(message, ask.CreateSession)
+        return tracing.of_message(
+            action,
+            message.traceparent,
+            session_id=own or getattr(message, "session_id", ""),
+            trusted=speaks,
+        )
 
     @contextlib.asynccontextmanager
     async def _answered(self, action: str, request_id: str = "") -> AsyncIterator[None]:

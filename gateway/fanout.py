@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from babelcast import logs
 from babelcast.bus.base import Bus, SlowSubscriber, Topic
 from babelcast.errors import BabelcastError
 from babelcast.event.v1.event_pb2 import Broadcast
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol.server_messages import ServerMessage
+from babelcast.telemetry import tracing
 from gateway import messages
 from gateway.backoff import Backoff
 from gateway.door import Door
@@ -209,6 +211,7 @@ class Relay:
         return final_texts([*kept, *published, *tap], since_ms=earlier.since_ms)
 
     async def _run(self) -> None:
+        logs.bind(session=self.topic.session_id, connection_id="")
         backoff = Backoff()
         while True:
             try:
@@ -227,12 +230,25 @@ class Relay:
         with contextlib.closing(await self._bus.subscribe(self.topic)) as subscription:
             if self._opened.done():  # again: first what was missed; what comes twice is told by its number
                 for broadcast in await self._bus.history(self.topic, after_sequence=self.last_sequence):
-                    await self._deliver(broadcast)
+                    await self._receive(broadcast)
             else:
                 self.last_sequence = await self._bus.last_sequence(self.topic)
                 self._opened.set_result(None)
             async for broadcast in subscription:
-                await self._deliver(broadcast)
+                await self._receive(broadcast)
+
+    async def _receive(self, broadcast: Broadcast) -> None:
+        if not broadcast.traceparent:
+            await self._deliver(broadcast)
+            return
+        attributes: dict[str, str | int | float | bool] = {
+            tracing.SESSION: self.topic.session_id,
+            tracing.LANGUAGE: self.topic.language,
+            tracing.KIND: broadcast.WhichOneof("payload") or "",
+            tracing.LISTENERS: len(self.seats),
+        }
+        with tracing.stage("deliver", broadcast.traceparent, attributes=attributes):
+            await self._deliver(broadcast)
 
     async def _deliver(self, broadcast: Broadcast) -> None:
         if broadcast.HasField("audio"):

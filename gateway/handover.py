@@ -6,7 +6,7 @@ again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from babelcast.event.v1 import event_pb2 as event
@@ -31,6 +31,8 @@ class Log:
     """Whether its listeners were told that transcription is gone."""
     owed_at_ms: Mapping[str, int]
     """When each language was owed something last, epoch ms."""
+    traceparents: Mapping[int, str] = field(default_factory=dict)
+    """The trace contexts of final segments that are traced, by number."""
 
     @property
     def next_segment(self) -> int | None:
@@ -75,6 +77,7 @@ def read_log(history: Iterable[event.Broadcast]) -> Log:
     checkpoint: event.Checkpoint | None = None
     interrupted = False
     owed_at_ms: dict[str, int] = {}
+    traceparents: dict[int, str] = {}
     for broadcast in history:
         if broadcast.HasField("checkpoint"):
             checkpoint = broadcast.checkpoint
@@ -85,14 +88,16 @@ def read_log(history: Iterable[event.Broadcast]) -> Log:
         elif broadcast.HasField("transcript"):
             transcript = broadcast.transcript
             finals[transcript.segment] = transcript
+            if broadcast.traceparent:
+                traceparents[transcript.segment] = broadcast.traceparent
             if transcript.sentence.HasField("checkpoint"):
                 checkpoint = transcript.sentence.checkpoint
             for owed in transcript.sentence.owed:
                 owed_at_ms[owed.language] = broadcast.timestamp_ms
     finals = dict(sorted(finals.items()))
-    log = Log(finals, open_segment, checkpoint, interrupted, owed_at_ms)
+    log = Log(finals, open_segment, checkpoint, interrupted, owed_at_ms, traceparents)
     if open_segment is not None and open_segment.segment < (log.next_segment or 0):
-        return Log(finals, None, checkpoint, interrupted, owed_at_ms)
+        return replace(log, open=None)
     return log
 
 
@@ -115,7 +120,10 @@ def hand_over(
         next_segment=next_segment,
         checkpoint=log.checkpoint,
         open=log.open,
-        sentences=[_sentence(transcript, answers) for transcript in log.finals.values()],
+        sentences=[
+            _sentence(transcript, answers, log.traceparents.get(number, ""))
+            for number, transcript in log.finals.items()
+        ],
         captions={
             language: answer.partial
             for language, answer in answers.items()
@@ -167,7 +175,7 @@ def _answers(history: Iterable[event.Broadcast]) -> _Answers:
     return answers
 
 
-def _sentence(transcript: event.Transcript, answers: Mapping[str, _Answers]) -> Sentence:
+def _sentence(transcript: event.Transcript, answers: Mapping[str, _Answers], traceparent: str) -> Sentence:
     said = transcript.sentence
     how = said.dynamics
     sentence = Sentence(
@@ -187,6 +195,7 @@ def _sentence(transcript: event.Transcript, answers: Mapping[str, _Answers]) -> 
         end_ms=transcript.end_ms,
         asked={owed.language for owed in said.owed}
         | {language for language, answer in answers.items() if transcript.segment in answer.captions},
+        traceparent=traceparent,
     )
     for owed in said.owed:
         waiting = _still_owed(sentence, owed, answers.get(owed.language, _Answers()))

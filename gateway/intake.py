@@ -48,7 +48,9 @@ class Intake:
         """Let as much more be sent at once as is spoken in so long: the speaker was away."""
         self._rate.allow(self._rate.rate * max(0.0, min(seconds, RESEND_S)))
 
-    def take(self, pcm: bytes, *, sequence: int | None, sample_rate_hz: int | None) -> None:
+    def take(
+        self, pcm: bytes, *, sequence: int | None, sample_rate_hz: int | None, traceparent: str = ""
+    ) -> None:
         """Take a chunk; one whose `sequence` says that it came early waits for those before it.
 
         Raises: RateLimitExceeded, which says what number the chunk has, so that it can be sent again by it;
@@ -61,7 +63,8 @@ class Intake:
             number = self._reorder.refuse() if sequence is None else sequence
             raise RateLimitExceeded("audio chunks", retry_after_s=wait_s, sequence=number)
         self._rate_hz = sample_rate_hz or self._rate_hz
-        chunk = Chunk(pcm, duration_ms(pcm, self._rate_hz) / 1000, sample_rate_hz)
+        duration_s = duration_ms(pcm, self._rate_hz) / 1000
+        chunk = Chunk(pcm, duration_s, sample_rate_hz, traceparent=traceparent)
         self._inbound.last_s = now_s
         self._inbound.came(sequence)
         missing = self._reorder.missing
@@ -120,7 +123,7 @@ class Intake:
                 source = None
                 if chunk.number is not None:
                     source = Source(chunk.number, 1000 * chunk.duration_s, self._held_ms)
-                self._feed(cut, source)
+                self._feed(cut, source, traceparent=chunk.traceparent)
         if refused is not None:
             raise refused
 
@@ -143,10 +146,10 @@ class Intake:
         if pipeline is not None:
             pipeline.resent = True
 
-    def _feed(self, sound: bytes, source: Source | None = None) -> None:
+    def _feed(self, sound: bytes, source: Source | None = None, *, traceparent: str = "") -> None:
         room = self._room()
         if sound and not room.session.broadcast.is_paused and room.pipeline is not None:
-            room.pipeline.feed(sound, source)
+            room.pipeline.feed(sound, source, traceparent=traceparent)
 
     def _wait_for_order(self) -> None:
         """Come back when what waits for earlier chunks has waited long enough."""

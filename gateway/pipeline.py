@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 
+from babelcast import logs
 from babelcast.archive.base import Archive
 from babelcast.bus.base import Bus, Topic
 from babelcast.errors import ServiceUnavailable
@@ -19,6 +20,7 @@ from babelcast.event.v1 import event_pb2 as event
 from babelcast.pcm import SAMPLE_RATE_HZ
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.session.v1 import session_pb2 as session_api
+from babelcast.telemetry import tracing
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from gateway import messages
 from gateway.elsewhere import Elsewhere
@@ -29,6 +31,7 @@ from gateway.sentences import OpenSegment, Sentence, Shown, elapsed_ms
 from gateway.sound_warnings import SoundWarnings
 from gateway.streams import Stations, TranscriptionStream
 from gateway.takeover import Inheritance, take_over
+from gateway.tracing import TalkTraces
 from gateway.transcribing import Transcribing
 from gateway.translating import Translating
 from gateway.usage import SessionUsage
@@ -114,6 +117,7 @@ class Pipeline:
             on_usage=usage.take,
         )
         self._warnings = SoundWarnings()
+        self.traces = TalkTraces(session.session_id)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -176,11 +180,14 @@ class Pipeline:
         """A listener on this gateway leaves a language."""
         self._elsewhere.left_here(language, now_s=self._clock())
 
-    def feed(self, pcm: bytes, source: Source | None = None) -> None:
-        """Take 16 kHz audio from the speaker's chunk `source`; never waits."""
+    def feed(self, pcm: bytes, source: Source | None = None, *, traceparent: str = "") -> None:
+        """Take 16 kHz audio from the speaker's chunk `source`, which may have come with a trace context;
+        never waits.
+        """
         self._uncounted_s += len(pcm) / BYTES_PER_S
         self._count()
-        self._transcribing.feed(pcm, source)
+        traceparent = self.traces.chunk(traceparent, at_ms=self._clock_ms())
+        self._transcribing.feed(pcm, source, traceparent=traceparent)
         self._warnings.heard(self._clock_ms(), self._session.broadcast)
         self._warn()
 
@@ -257,6 +264,7 @@ class Pipeline:
             await asyncio.wait([self._task])
 
     async def _run(self, stream: TranscriptionStream | None) -> None:
+        logs.bind(session=self._session.session_id, connection_id="")
         try:
             inheritance = await self._inherit() if self._inherits else None
             async with asyncio.TaskGroup() as group:
@@ -287,6 +295,7 @@ class Pipeline:
             languages=lambda: set(self._publisher.targets()),
         )
         handover = inheritance.handover
+        self.traces.go_on(inheritance.log.traceparents.values())
         self._publisher.go_on(
             sequences=inheritance.sequences,
             degraded=handover.degraded,
@@ -359,6 +368,18 @@ class Pipeline:
         return self._hub.demand(topic, listeners=listeners)
 
     async def _on_result(self, result: transcription_api.TranscriptResult) -> None:
+        if not result.is_final:
+            await self._take_result(result)
+            return
+        arrival_ms = self._transcribing.timeline.arrival_ms
+        with self.traces.segment(
+            result,
+            began_ms=arrival_ms(result.start_ms) or self._clock_ms(),
+            ended_ms=arrival_ms(result.end_ms) or self._clock_ms(),
+        ):
+            await self._take_result(result)
+
+    async def _take_result(self, result: transcription_api.TranscriptResult) -> None:
         shown = self._open_segment.show(result)
         if shown is None:
             return
@@ -397,6 +418,7 @@ class Pipeline:
             transcribed_ms=elapsed_ms(spoken_end_ms, now_ms),
             start_ms=result.start_ms,
             end_ms=result.end_ms,
+            traceparent=tracing.here(),
         )
 
     def _on_quality(self, change: transcription_api.QualityEvent) -> None:

@@ -9,6 +9,7 @@ from babelcast.errors import ServiceUnavailable
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.session.v1 import session_pb2 as session_api
+from babelcast.telemetry import tracing
 from gateway import archiving, messages
 
 FIRST_OWNER: Final = 1
@@ -171,7 +172,14 @@ class Publisher:
         broadcast.session_id = self._session.session_id
         broadcast.language = language
         broadcast.timestamp_ms = self._clock_ms()
-        await self._bus.publish(self.topic(language), broadcast, epoch=self.epoch)
+        if tracing.current() is None:
+            await self._bus.publish(self.topic(language), broadcast, epoch=self.epoch)
+            return
+        kind = broadcast.WhichOneof("payload") or ""
+        attributes = {tracing.LANGUAGE: language, tracing.KIND: kind}
+        with tracing.stage("publish", attributes=attributes) as publishing:
+            broadcast.traceparent = publishing.traceparent
+            await self._bus.publish(self.topic(language), broadcast, epoch=self.epoch)
 
 
 def _notice(component: str, *, degraded: bool) -> event.ServiceNotice:

@@ -27,14 +27,15 @@ REMEMBER = 256
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Audio as it came: PCM, how long it sounds (s), and the sample rate that was declared with it. What goes
-    on has its number.
+    """Audio as it came: PCM, how long it sounds (s), the sample rate and the trace context that were declared
+    with it. What goes on has its number.
     """
 
     pcm: bytes
     duration_s: float
     sample_rate_hz: int | None = None
     number: int | None = field(default=None, compare=False)
+    traceparent: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Sentence:
     waiting: dict[str, Waiting] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     """The languages that waited for it at any time."""
+    traceparent: str = ""
+    """Its trace context; empty when it is not traced."""
 
     def logged(self, checkpoint: event.Checkpoint | None = None) -> event.Sentence:
         """What a next owner needs of it; with how far the talk is, in a text that is new."""
@@ -97,6 +99,7 @@ class Sentence:
                 emotion=self.dynamics.emotion,
                 intensity=self.dynamics.intensity,
             ),
+            traceparent=self.traceparent,
         )
 
 

@@ -84,7 +84,9 @@ class Speaker:
         speaker.room.speaker = outlet
         speaker.room.confirmed = True  # nobody else knows the code yet
         outlet.send(_session_created(created, message, connection_id=connection_id, host=host, desk=desk))
-        speaker._own().start(stream).add_done_callback(speaker.room.on_pipeline_done)
+        pipeline = speaker._own()
+        pipeline.traces.decide(message.traceparent)
+        pipeline.start(stream).add_done_callback(speaker.room.on_pipeline_done)
         return speaker
 
     @classmethod
@@ -137,14 +139,20 @@ class Speaker:
         return speaker
 
     async def audio(
-        self, pcm: bytes, *, sequence: int | None = None, sample_rate_hz: int | None = None, ack: bool = False
+        self,
+        pcm: bytes,
+        *,
+        sequence: int | None = None,
+        sample_rate_hz: int | None = None,
+        ack: bool = False,
+        traceparent: str = "",
     ) -> None:
         """Take a chunk of PCM; one whose `sequence` says that it came early waits for those before it.
 
         Raises: Conflict, RateLimitExceeded, InvalidAudioFormat, AudioChunkTooLarge.
         """
         self._check_not_replaced()
-        self._intake.take(pcm, sequence=sequence, sample_rate_hz=sample_rate_hz)
+        self._intake.take(pcm, sequence=sequence, sample_rate_hz=sample_rate_hz, traceparent=traceparent)
         now_s = self._desk.clock()
         if ack and now_s - self._acked_s >= ACK_EVERY_S:
             self._acked_s = now_s
@@ -166,6 +174,7 @@ class Speaker:
                     sequence=message.sequence,
                     sample_rate_hz=message.sample_rate,
                     ack=message.ack,
+                    traceparent=message.traceparent,
                 )
             case ask.ControlBroadcast():
                 await self._control(message)

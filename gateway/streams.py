@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from babelcast.errors import ServiceUnavailable
 from babelcast.rpc.client import domain_errors
+from babelcast.telemetry.tracing import metadata
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from babelcast.transcription.v1.transcription_pb2_grpc import TranscriptionServiceStub
 from babelcast.translation.v1 import translation_pb2 as translation_api
@@ -124,7 +125,7 @@ class Stations:
     async def transcribe(self, config: transcription_api.StreamConfig) -> TranscriptionStream:
         """A transcription stream that has started. Raises: BabelcastError, also when there is no room."""
         stream: TranscriptionStream = ServiceStream(
-            self._transcription.StreamingTranscribe(), write_deadline_s=AUDIO_DEADLINE_S
+            self._transcription.StreamingTranscribe(metadata=metadata()), write_deadline_s=AUDIO_DEADLINE_S
         )
         first = await stream.open(transcription_api.StreamingTranscribeRequest(config=config))
         self.transcription_engine = first.started.engine
@@ -132,7 +133,7 @@ class Stations:
 
     async def translate(self, config: translation_api.StreamConfig) -> TranslationStream:
         """A translation stream that has started. Raises: BabelcastError."""
-        stream: TranslationStream = ServiceStream(self._translation.StreamingTranslate())
+        stream: TranslationStream = ServiceStream(self._translation.StreamingTranslate(metadata=metadata()))
         await stream.open(translation_api.StreamingTranslateRequest(config=config))
         return stream
 

@@ -19,12 +19,15 @@ hears the same frames as the one before it, and recognises the same words in the
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Audio (16 kHz PCM), its place in the session's audio (ms), and when it came (epoch ms)."""
+    """Audio (16 kHz PCM), its place in the session's audio (ms), when it came (epoch ms), and its trace
+    context.
+    """
 
     pcm: bytes
     start_ms: float
     end_ms: float
     arrived_ms: int
+    traceparent: str = ""
 
 
 class Timeline:
@@ -46,11 +49,11 @@ class Timeline:
         """What was before a position is known elsewhere, if at all; called before there is any audio."""
         self.position_ms = self._released_ms = at_ms
 
-    def extend(self, pcm: bytes, *, arrived_ms: int) -> Piece:
+    def extend(self, pcm: bytes, *, arrived_ms: int, traceparent: str = "") -> Piece:
         """Put audio at the end; returns its place."""
         start_ms = self.position_ms
         self.position_ms += duration_ms(pcm)
-        piece = Piece(pcm, start_ms, self.position_ms, arrived_ms)
+        piece = Piece(pcm, start_ms, self.position_ms, arrived_ms, traceparent)
         self._replay.append(piece)
         self.release(until_ms=self.position_ms - self._replay_ms)
         self._ends_ms.append(piece.end_ms)
@@ -100,7 +103,8 @@ class Timeline:
 def _after(piece: Piece, position_ms: float) -> Piece:
     """What of a piece comes after a position; the whole of one that begins there or later."""
     pcm = piece.pcm[_bytes(max(0.0, position_ms - piece.start_ms)) :]
-    return Piece(pcm, piece.end_ms - duration_ms(pcm), piece.end_ms, piece.arrived_ms)
+    start_ms = piece.end_ms - duration_ms(pcm)
+    return Piece(pcm, start_ms, piece.end_ms, piece.arrived_ms, piece.traceparent)
 
 
 def _bytes(length_ms: float) -> int:

@@ -184,10 +184,11 @@ class Transcribing:
         """Wait for audio; False when there will be none."""
         return await self._incoming.ready()
 
-    def feed(self, pcm: bytes, source: Source | None = None) -> None:
+    def feed(self, pcm: bytes, source: Source | None = None, *, traceparent: str = "") -> None:
         """Take 16 kHz audio, of the speaker's chunk `source`; never waits."""
         if not self._incoming.closed:
-            self._lose(self._incoming.put(Arrived(pcm, self._clock_ms(), source)), why="backlog")
+            arrived = Arrived(pcm, self._clock_ms(), source, traceparent)
+            self._lose(self._incoming.put(arrived), why="backlog")
 
     def hide(self, number: int) -> None:
         """A chunk of the speaker was not to be heard."""
@@ -323,7 +324,7 @@ class Transcribing:
         await _send_pcm(stream, self.timeline.context(self.timeline.resume_ms))
         replay = self.timeline.replay()
         for piece in replay:
-            await _send_pcm(stream, piece.pcm)
+            await _send_pcm(stream, piece.pcm, piece.traceparent)
         stalled = not replay  # nothing was said that silence could end
         while True:
             try:
@@ -339,10 +340,12 @@ class Transcribing:
                 stalled = True
             except ChannelClosed:
                 return _Ending.ANSWERED
-            piece = self.timeline.extend(arrived.pcm, arrived_ms=arrived.at_ms)
+            piece = self.timeline.extend(
+                arrived.pcm, arrived_ms=arrived.at_ms, traceparent=arrived.traceparent
+            )
             if arrived.source is not None:
                 self._ledger.note(arrived.source, end_ms=piece.end_ms)
-            await _send_pcm(stream, piece.pcm)
+            await _send_pcm(stream, piece.pcm, piece.traceparent)
             if self._incoming.waiting_ms <= CAUGHT_UP_MS:
                 self._caught_up()
 
@@ -393,7 +396,7 @@ def _cause(broken: ExceptionGroup[BabelcastError]) -> BabelcastError:
     )
 
 
-async def _send_pcm(stream: TranscriptionStream, pcm: bytes) -> None:
+async def _send_pcm(stream: TranscriptionStream, pcm: bytes, traceparent: str = "") -> None:
     for start in range(0, len(pcm), MAX_MESSAGE_BYTES):
-        chunk = api.AudioChunk(pcm=pcm[start : start + MAX_MESSAGE_BYTES])
+        chunk = api.AudioChunk(pcm=pcm[start : start + MAX_MESSAGE_BYTES], traceparent=traceparent)
         await stream.send(api.StreamingTranscribeRequest(audio=chunk))

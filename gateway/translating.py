@@ -10,6 +10,7 @@ from babelcast.channel import Channel, ChannelClosed
 from babelcast.errors import BabelcastError, InvalidParameter, ServiceUnavailable, is_moving
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.session.v1 import session_pb2 as session_api
+from babelcast.telemetry import tracing
 from babelcast.telemetry.instruments import LANGUAGE, VOICE_LAG
 from babelcast.translation.v1 import translation_pb2 as api
 from gateway import messages
@@ -263,6 +264,13 @@ class Translating:
     async def _on_response(self, response: api.StreamingTranslateResponse) -> None:
         self._backoff.reset()
         self._on_usage(response.usage)
+        if response.traceparent:
+            with tracing.under(response.traceparent):
+                await self._on_answer(response)
+        else:
+            await self._on_answer(response)
+
+    async def _on_answer(self, response: api.StreamingTranslateResponse) -> None:
         if response.HasField("translation"):
             await self._on_translation(response.translation)
         elif response.HasField("speech"):

@@ -8,6 +8,7 @@ from typing import Self
 
 import grpc
 
+from babelcast import logs
 from babelcast.errors import InvalidMessage, InvalidParameter, Moving, UnsupportedLanguage
 from babelcast.rpc.credentials import Protection
 from babelcast.rpc.server import GrpcServer
@@ -71,6 +72,7 @@ class TranscriptionServicer(rpc.TranscriptionServiceServicer):
         if self._draining.is_set():
             raise Moving
         config = await self._config(request_iterator)
+        logs.bind(session=config.session_id)
         engine = await self._tiers.pick(config.quality_tier, config.language)
         try:
             with self._capacity.place(engine.cores_per_stream()):

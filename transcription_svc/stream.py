@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 
 from babelcast.channel import Channel
 from babelcast.errors import AudioChunkTooLarge, InvalidMessage, Moving
-from babelcast.pcm import SAMPLE_RATE_HZ
+from babelcast.pcm import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as pb
 from transcription_svc.audio import FRAME_SAMPLES, Framer, PcmReader, Samples
@@ -19,6 +19,7 @@ from transcription_svc.delivery import Delivered, Delivery
 from transcription_svc.engines.base import Recognition, SegmentResult, StreamOptions, Transcriber
 from transcription_svc.listening import Listening, ListeningPolicy
 from transcription_svc.quality import Issue, QualityChange
+from transcription_svc.tracing import SegmentTraces
 from transcription_svc.vad import SpeechDetector
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,11 @@ class TranscriptionStream:
         self._context = config.context_ms * SAMPLE_RATE_HZ // 1000 // FRAME_SAMPLES * FRAME_SAMPLES
         """Samples still to come, whole frames, that only warm the detection of speech up."""
         self._position = 0
+        self._received = 0
+        """Samples of the stream's own rate, context included."""
+        self._traces = SegmentTraces(
+            session_id=config.session_id, language=config.language, engine=transcriber.capabilities.name
+        )
         self._clock = clock or asyncio.get_running_loop().time
         self._delivery = Delivery(partial_results=config.partial_results)
         self._held = asyncio.Event()
@@ -82,6 +88,7 @@ class TranscriptionStream:
         the service is to stop; what the engine raised.
         """
         work = asyncio.create_task(self._work(requests), name="transcription stream")
+        work.add_done_callback(self._traces.over)
         try:
             async for response in self._out:
                 yield response
@@ -145,8 +152,16 @@ class TranscriptionStream:
             pcm = request.audio.pcm
             if len(pcm) > MAX_CHUNK_BYTES:
                 raise AudioChunkTooLarge(size=len(pcm), limit=MAX_CHUNK_BYTES)
+            if request.audio.traceparent:
+                self._traces.heard(self._place(), request.audio.traceparent)
+            self._received += len(pcm) // BYTES_PER_SAMPLE
             await self._hear(self._framer.push(self._reader.read(pcm)), recognition)
         return False
+
+    def _place(self) -> int:
+        """Where the next sample comes, as results count."""
+        context = self._config.context_ms * SAMPLE_RATE_HZ // 1000
+        return self._received * SAMPLE_RATE_HZ // self._config.sample_rate_hz - context
 
     async def _hear(self, samples: Samples, recognition: Recognition) -> None:
         if self._context and len(samples):
@@ -188,6 +203,7 @@ class TranscriptionStream:
             log.debug("shown text corrected", extra={"language": language, "changed": delivered.changed})
         if not delivered.result.is_final:
             self._between.clear()
+            self._traces.partial(delivered.result)
         await self._send(await self._result_response(delivered.result))
         if delivered.result.is_final:
             self._between.set()
@@ -220,6 +236,7 @@ class TranscriptionStream:
                     intensity=how.intensity,
                 )
             )
+            message.traceparent, message.audio_traceparent = self._traces.final(result)
         return pb.StreamingTranscribeResponse(result=message)
 
     def _session_ms(self, position: int) -> int:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from babelcast.telemetry import tracing
 from translation_svc import numerals, repairs
 from translation_svc.cache import Cache, Keep, cache_key
 from translation_svc.cost import Tally, Use, uncounted
@@ -151,10 +152,12 @@ class Chain:
     async def _step(self, text: str, step: Step, way: _Way, version: str, context: str) -> str:
         engine = self._engine(step)
         before = clean(context) if engine.capabilities.takes_context else ""
+        traced = {tracing.ENGINE: step.engine, tracing.LANGUAGE: step.pair.target}
 
         async def make() -> str:
             repaired = repairs.before(text, step)
-            translated = await engine.translate(repaired, step.pair, urgency=way.urgency, context=before)
+            with tracing.stage(f"engine {step.engine}", attributes=traced):
+                translated = await engine.translate(repaired, step.pair, urgency=way.urgency, context=before)
             way.tally(Use(Component.TRANSLATION, step.engine, step.pair.target, len(repaired)))
             return repairs.after(translated, step)
 

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Protocol, TypeVar
 
 from babelcast.errors import UnsupportedLanguage
+from babelcast.telemetry import tracing
 from translation_svc import opus
 from translation_svc.chain import Chain
 from translation_svc.cost import Tally, Use, uncounted
@@ -138,7 +139,9 @@ class EngineInterpreter:
             return Clip(b"", _VOICE_SAMPLE_RATE_HZ)
 
         async def say() -> Clip:
-            clip = await self._voice.speak(text, language=language, prosody=prosody, tier=tier)
+            with tracing.stage("voice") as stage:
+                clip = await self._voice.speak(text, language=language, prosody=prosody, tier=tier)
+                stage.span.set_attribute(tracing.ENGINE, clip.engine)
             tally(Use(Component.SPEECH, clip.engine, language, clip.characters))
             return clip
 
@@ -147,8 +150,9 @@ class EngineInterpreter:
 
     async def opus(self, clip: Clip) -> bytes:
         """The clip as Ogg Opus, encoded in a thread, one at a time."""
-        async with self._opus_threads:
-            return await asyncio.to_thread(opus.encode, clip)
+        with tracing.stage("opus"):
+            async with self._opus_threads:
+                return await asyncio.to_thread(opus.encode, clip)
 
     async def aclose(self) -> None:
         """End what is under way; the engines belong to the composition."""

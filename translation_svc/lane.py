@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from babelcast.errors import BabelcastError, ErrorCode
+from babelcast.telemetry import tracing
 from translation_svc.cost import Tally, uncounted
 from translation_svc.glossary import Glossary
 from translation_svc.governor import VOICE_LAG_S, Governor
@@ -164,16 +165,32 @@ class Lane:
 
     async def _answer(self, work: _Work) -> None:
         segment = work.segment
-        try:
-            async with self._deadline(work):
-                text = await self._translate(segment)
-        except (BabelcastError, TimeoutError) as error:
-            await self._emit(self._failure(segment, Component.TRANSLATION, error))
-            return
-        await self._emit(Translation(segment.number, segment.revision, self.language, text, segment.is_final))
+        with self._traced(segment) as stage:
+            try:
+                async with self._deadline(work):
+                    text = await self._translate(segment)
+            except (BabelcastError, TimeoutError) as error:
+                tracing.mark(stage.span, error)
+                await self._emit(self._failure(segment, error, stage.traceparent))
+                return
+            await self._emit(
+                Translation(
+                    *(segment.number, segment.revision, self.language, text, segment.is_final),
+                    stage.traceparent,
+                )
+            )
         if segment.is_final and work.target.speak:
             ended_s = work.arrived_s - segment.ended_ago_s
-            await self._speaking.put(segment, work.target, text, ended_s=ended_s)
+            await self._speaking.put(
+                segment, work.target, text, ended_s=ended_s, traceparent=stage.traceparent
+            )
+
+    def _traced(self, segment: Segment) -> tracing.Stage:
+        return tracing.stage(
+            f"translate {self.language}",
+            segment.traceparent,
+            attributes={tracing.LANGUAGE: self.language, tracing.SEGMENT: segment.number},
+        )
 
     async def _translate(self, segment: Segment) -> str:
         number, context = self._said
@@ -194,10 +211,14 @@ class Lane:
         left = work.arrived_s + self._segment_timeout_s - self._clock()
         return asyncio.timeout(max(left, 0.0))
 
-    def _failure(self, segment: Segment, component: Component, error: BaseException) -> Failure:
+    def _failure(self, segment: Segment, error: BaseException, traceparent: str) -> Failure:
+        component = Component.TRANSLATION
         reason = error.code if isinstance(error, BabelcastError) else ErrorCode.SERVICE_UNAVAILABLE
         log.warning(
             "segment failed",
             extra={"component": component.value, "language": self.language, "error": type(error).__name__},
         )
-        return Failure(segment.number, segment.revision, self.language, component, reason, segment.is_final)
+        return Failure(
+            *(segment.number, segment.revision, self.language, component, reason, segment.is_final),
+            traceparent,
+        )

@@ -55,6 +55,8 @@ class Segment:
     prosody: Prosody = Prosody()
     ended_ago_s: float = 0.0
     """How long ago its speech ended when it came, s."""
+    traceparent: str = ""
+    """Its trace context; empty when it is not traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Translation:
     language: str
     text: str
     is_final: bool
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class Speech:
     """Further segments that it speaks."""
     pace: float = 1.0
     """How much quicker than usual."""
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class SpokenOver:
 
     segment: int
     language: str
+    traceparent: str = ""
 
 
 class Component(Enum):
@@ -124,6 +129,7 @@ class Failure:
     component: Component
     reason: ErrorCode
     is_final: bool
+    traceparent: str = ""
 
 
 Answer: TypeAlias = Translation | Speech | SpokenOver | Failure

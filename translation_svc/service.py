@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import grpc
 
-from babelcast import languages
+from babelcast import languages, logs
 from babelcast.channel import Channel
 from babelcast.errors import CapacityExhausted, InvalidMessage, Moving
 from babelcast.prices import Prices, published
@@ -79,7 +79,9 @@ class TranslationServicer(translation_pb2_grpc.TranslationServiceServicer):
         answers: Channel[Answer] = Channel(_ANSWERS_WAITING)
         meter = Meter(self._prices)
         try:
-            stream = self._open_stream(await _first(request_iterator), answers, meter)
+            config = await _first(request_iterator)
+            logs.bind(session=config.session_id)
+            stream = self._open_stream(config, answers, meter)
             yield Response(started=pb.StreamStarted())
             work = asyncio.create_task(_work(stream, request_iterator, answers), name="translation stream")
             self._work.add(work)

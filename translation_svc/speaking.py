@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from babelcast.errors import BabelcastError, ErrorCode
+from babelcast.telemetry import tracing
 from babelcast.telemetry.instruments import LANGUAGE, OUTCOME, VOICE_PACE, VOICE_TEXTS
 from translation_svc.cost import Tally
 from translation_svc.governor import Governor, Rest, Say, Skip, Text
@@ -37,6 +38,7 @@ class _Waiting:
     opus: bool
     words: str
     text: Text
+    traceparent: str = ""
 
 
 class Speaking:
@@ -73,13 +75,17 @@ class Speaking:
         self._resumed = False
         self._closed = False
 
-    async def put(self, segment: Segment, target: Target, words: str, *, ended_s: float) -> None:
-        """Have `words` spoken for a segment whose speech ended at `ended_s` of the clock."""
+    async def put(
+        self, segment: Segment, target: Target, words: str, *, ended_s: float, traceparent: str = ""
+    ) -> None:
+        """Have `words` spoken for a segment whose speech ended at `ended_s` of the clock; its translation has
+        a trace context, or not.
+        """
         now_s = self._clock()
         if not self._resumed:
             self._governor = self._governor.resumed(now_s=now_s, unplayed_s=target.unplayed_s)
             self._resumed = True
-        new = _Waiting(segment, target.opus, words, Text(ended_s, now_s, len(words)))
+        new = _Waiting(segment, target.opus, words, Text(ended_s, now_s, len(words)), traceparent)
         for place, old in enumerate(self._waiting):
             if old.segment.number == segment.number:
                 text = replace(old.text, characters=len(words))
@@ -123,9 +129,25 @@ class Speaking:
     async def _skip(self, taken: Sequence[_Waiting]) -> None:
         for waiting in taken:
             self._count("skipped")
-            await self._emit(SpokenOver(waiting.segment.number, self._language))
+            with self._traced([waiting]) as stage:
+                stage.span.set_attribute(tracing.OUTCOME, "skipped")
+                spoken_over = SpokenOver(waiting.segment.number, self._language, stage.traceparent)
+                await self._emit(spoken_over)
+
+    def _traced(self, taken: Sequence[_Waiting]) -> tracing.Stage:
+        first, *rest = taken
+        return tracing.stage(
+            f"speak {self._language}",
+            first.traceparent,
+            attributes={tracing.LANGUAGE: self._language, tracing.SEGMENT: first.segment.number},
+            links=[waiting.traceparent for waiting in rest],
+        )
 
     async def _say(self, taken: Sequence[_Waiting], say: Say) -> None:
+        with self._traced(taken) as stage:
+            await self._say_traced(taken, say, stage)
+
+    async def _say_traced(self, taken: Sequence[_Waiting], say: Say, stage: tracing.Stage) -> None:
         began_s = self._clock()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -134,11 +156,13 @@ class Speaking:
                 opus = await self._interpreter.opus(clip) if wanted else b""
         except (BabelcastError, TimeoutError) as error:
             self._governor = self._governor.tried(self._clock() - began_s)
-            await self._fail(taken, error)
+            tracing.mark(stage.span, error)
+            await self._fail(taken, error, stage.traceparent)
             return
         now_s = self._clock()
         if not self._governor.in_time(taken[0].text, now_s=now_s):
             self._governor = self._governor.tried(now_s - began_s)
+            stage.span.set_attribute(tracing.OUTCOME, "too late")
             await self._skip(taken)
             return
         self._governor = self._governor.said(
@@ -153,7 +177,14 @@ class Speaking:
             self._count("merged")
         VOICE_PACE.record(say.pace, {LANGUAGE: self._language})
         first, *rest = (waiting.segment.number for waiting in taken)
-        await self._emit(Speech(first, self._language, clip, opus, merged=tuple(rest), pace=say.pace))
+        await self._emit(
+            Speech(
+                *(first, self._language, clip, opus),
+                merged=tuple(rest),
+                pace=say.pace,
+                traceparent=stage.traceparent,
+            )
+        )
 
     async def _clip(self, taken: Sequence[_Waiting], say: Say) -> Clip:
         prosody = blended([(waiting.segment.prosody, waiting.text.characters) for waiting in taken])
@@ -168,13 +199,18 @@ class Speaking:
             clip = shorten(clip, longest_s=say.longest_pause_s)
         return clip
 
-    async def _fail(self, taken: Sequence[_Waiting], error: BaseException) -> None:
+    async def _fail(self, taken: Sequence[_Waiting], error: BaseException, traceparent: str) -> None:
         reason = error.code if isinstance(error, BabelcastError) else ErrorCode.SERVICE_UNAVAILABLE
         log.warning("speech failed", extra={"language": self._language, "error": type(error).__name__})
         for waiting in taken:
             number, revision = waiting.segment.number, waiting.segment.revision
-            failure = Failure(number, revision, self._language, Component.SPEECH, reason, is_final=True)
-            await self._emit(failure)
+            await self._emit(
+                Failure(
+                    *(number, revision, self._language, Component.SPEECH, reason),
+                    is_final=True,
+                    traceparent=traceparent,
+                )
+            )
 
     def _count(self, outcome: str) -> None:
         VOICE_TEXTS.add(1, {LANGUAGE: self._language, OUTCOME: outcome})

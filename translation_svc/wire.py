@@ -58,11 +58,18 @@ def read_segment(message: pb.Segment) -> Segment:
         targets=tuple({target.language: target for target in targets}.values()),
         prosody=_read_prosody(message.prosody) if message.HasField("prosody") else Prosody(),
         ended_ago_s=max(message.ended_ago_ms, 0) / 1000,
+        traceparent=message.traceparent if message.is_final else "",
     )
 
 
 def write_answer(answer: Answer) -> pb.StreamingTranslateResponse:
     """An answer as the stream's message."""
+    response = _answer(answer)
+    response.traceparent = answer.traceparent
+    return response
+
+
+def _answer(answer: Answer) -> pb.StreamingTranslateResponse:
     if isinstance(answer, Translation):
         return pb.StreamingTranslateResponse(
             translation=pb.Translation(

@@ -15,6 +15,7 @@ import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from babelcast import logs
 from babelcast.bus.base import Topic
 from babelcast.bus.nats import wire
 from babelcast.bus.nats.link import Connection, Link, LinkLost, cancelled
@@ -71,6 +72,7 @@ class OrderedConsumer:
             await cancelled(self._task)
 
     async def _follow(self, connection: Connection, opened: "asyncio.Future[None]") -> None:
+        logs.bind(session=self._topic.session_id, connection_id="")
         while True:
             try:
                 async with self._consuming(connection):

@@ -14,6 +14,7 @@ from typing import Final
 
 import nats.errors
 
+from babelcast import logs
 from babelcast.bus.base import NotOwner, Topic
 from babelcast.bus.nats import stream, wire
 from babelcast.bus.nats.link import Connection, Link, LinkLost, Refused, cancelled
@@ -198,6 +199,7 @@ class Outbox:
         log.error("messages could not be published in time", extra={"count": count})
 
     async def _run(self) -> None:
+        logs.bind(session=self.topic.session_id, connection_id="")
         while True:
             await self._filled.wait()
             oldest_s = self._clock() - self._retention_s
