@@ -250,8 +250,17 @@ def smoke(
     ] = places.SPEECH,
     source: Language = "en",
     target: Annotated[str, typer.Option("--to", help="Language heard.")] = "es",
+    metrics_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A Prometheus endpoint of the system, whose counters must tell of no fault; "
+            "may be given again."
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="For all tests together, s.", min=1)] = 180.0,
+    as_json: Json = False,
 ) -> None:
-    """Run the seven smoke tests against a running system; exit code 0 when all pass."""
+    """Run the seven smoke tests against a running system; exit code 0 when all pass in time."""
     from cli import smoke as command
     from cli import sound
     from cli import token as tokens
@@ -263,7 +272,11 @@ def smoke(
             speech=sound.load(speech),
             source_language=source,
             target_language=target,
+            metrics_urls=metrics_url or [],
+            timeout_s=timeout,
         )
+        if as_json:
+            return await command.smoke_for_programs(options, sys.stdout.write)
         return await command.smoke(options, Console())
 
     outcome.run(work())

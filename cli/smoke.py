@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -16,24 +18,52 @@ from babelcast.protocol.server_messages import Error, Transcript
 from babelcast.wav import Sound
 from bench import measures
 from bench.talk import hold
-from cli import outcome
+from cli import counters, outcome
 
 CONTROLS: tuple[ControlAction, ...] = ("pause", "resume", "mute", "unmute")
 TRANSCRIPT_TIMEOUT_S = 20.0
 ERROR_TIMEOUT_S = 1.0
 LATENCY_LIMIT_S = 5.0
 FIRST_CHUNKS = 10
+TIMEOUT_S = 180.0
+"""For all tests together."""
+_CODE = re.compile(r"[a-z]+-[a-z]+-[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class SmokeOptions:
-    """What is tested, with which speech."""
+    """What is tested, with which speech. With `metrics_urls` the system's counters must tell of no fault."""
 
     url: str
     token: str
     speech: Sound
     source_language: str
     target_language: str
+    metrics_urls: Sequence[str] = ()
+    timeout_s: float = TIMEOUT_S
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """One test's result."""
+
+    number: int
+    title: str
+    passed: bool
+    detail: str
+    seconds: float
+
+
+class Verdict(msgspec.Struct):
+    """All of it, as `--json` prints it."""
+
+    url: str
+    passed: bool = False
+    seconds: float = 0.0
+    tests: list[Tested] = []
+    faults: Mapping[str, float] = {}
+    """What the system's own counters grew by, where they were asked and should not have."""
+    error: str = ""
+    """Why there are no tests, or not all of them."""
 
 
 class Failed(Exception):
@@ -60,25 +90,65 @@ class Run:
 
 
 async def smoke(options: SmokeOptions, console: Console) -> int:
-    """Run the tests one after the other; returns the exit code.
+    """Run the tests one after the other and print a line for each; returns the exit code.
 
     Raises: BabelcastError when the system cannot be reached at all.
     """
+    verdict = await judge(options, lambda tested: _print(tested, console))
+    if verdict.error:
+        _print_line(console, passed=False, words=verdict.error)
+    for name, change in verdict.faults.items():
+        _print_line(console, passed=False, words=f"{name} grew by {change:g}")
+    return outcome.OK if verdict.passed else outcome.FAILED
+
+
+async def smoke_for_programs(options: SmokeOptions, write: Callable[[str], object]) -> int:
+    """Run the tests and write a Verdict as JSON, also when the system cannot be reached; returns the exit
+    code.
+    """
+    try:
+        verdict = await judge(options)
+    except (BabelcastError, OSError) as error:
+        verdict = Verdict(options.url, error=outcome.describe(error))
+    write(msgspec.json.format(msgspec.json.encode(verdict)).decode() + "\n")
+    return outcome.OK if verdict.passed else outcome.FAILED
+
+
+async def judge(options: SmokeOptions, on_test: Callable[[Tested], object] = lambda _: None) -> Verdict:
+    """Run the tests for `timeout_s` at most.
+
+    Raises: BabelcastError when the system, or a metrics endpoint, cannot be reached at all.
+    """
+    verdict = Verdict(options.url, tests=[])
+    started_s = time.monotonic()
+    before = await counters.read(options.metrics_urls)
+    try:
+        async with asyncio.timeout(options.timeout_s):
+            await _run_all(options, verdict, on_test)
+    except TimeoutError:
+        verdict.error = f"{len(verdict.tests)} of {len(TESTS)} tests were done after {options.timeout_s:g} s"
+    after = await counters.read(options.metrics_urls)
+    verdict.faults = counters.grown(before, after)
+    if options.metrics_urls and after[counters.CHUNKS] <= 0 and not verdict.error:
+        verdict.error = "no metrics tell of the audio that was sent"
+    verdict.seconds = round(time.monotonic() - started_s, 3)
+    all_passed = len(verdict.tests) == len(TESTS) and all(tested.passed for tested in verdict.tests)
+    verdict.passed = all_passed and not verdict.faults and not verdict.error
+    return verdict
+
+
+async def _run_all(options: SmokeOptions, verdict: Verdict, on_test: Callable[[Tested], object]) -> None:
     async with (
         await Speaker.connect(options.url, token=options.token) as speaker,
         await Listener.connect(options.url) as listener,
     ):
         run = Run(options, speaker, listener)
-        passed = [
-            await _report(number, title, test, run, console)
-            for number, (title, test) in enumerate(TESTS, start=1)
-        ]
-    return outcome.OK if all(passed) else outcome.FAILED
+        for number, (title, test) in enumerate(TESTS, start=1):
+            verdict.tests.append(await _tested(number, title, test, run))
+            on_test(verdict.tests[-1])
 
 
-async def _report(
-    number: int, title: str, test: Callable[[Run], Awaitable[str]], run: Run, console: Console
-) -> bool:
+async def _tested(number: int, title: str, test: Callable[[Run], Awaitable[str]], run: Run) -> Tested:
     started_s = time.monotonic()
     try:
         detail, passed = await test(run), True
@@ -91,15 +161,26 @@ async def _report(
         if named is None or others is not None:
             raise
         detail, passed = outcome.describe(outcome.first(named)), False
-    took_s = time.monotonic() - started_s
+    return Tested(number, title, passed, detail, round(time.monotonic() - started_s, 3))
+
+
+def _print(tested: Tested, console: Console) -> None:
+    words = f"{tested.number} {tested.title}: {tested.detail} [{tested.seconds:.1f} s]"
+    _print_line(console, passed=tested.passed, words=words)
+
+
+def _print_line(console: Console, *, passed: bool, words: str) -> None:
     verdict = ("PASS", "green") if passed else ("FAIL", "bold red")
-    console.print(Text.assemble(verdict, f"  {number} {title}: {detail} [{took_s:.1f} s]"), soft_wrap=True)
-    return passed
+    console.print(Text.assemble(verdict, f"  {words}"), soft_wrap=True)
 
 
 async def _session_creation(run: Run) -> str:
     session = await run.speaker.create_session(run.options.source_language)
+    if not _CODE.fullmatch(session.session_id):
+        raise Failed(f"{session.session_id!r} is no code of a session")
     run.code = session.session_id
+    if not (await run.speaker.status()).is_active:
+        raise Failed("the record does not know the session")
     return session.session_id
 
 
@@ -166,6 +247,9 @@ async def _status(run: Run) -> str:
     status = await run.speaker.status()
     if status.session_id != code or not status.is_active or status.listener_count != 1:
         raise Failed(f"{status.listener_count} listeners, active: {status.is_active}; expected 1 and True")
+    state = status.broadcast_state
+    if state.is_paused or state.is_muted:
+        raise Failed("the session is paused or muted after resume and unmute")
     return "1 listener, active"
 
 
@@ -186,8 +270,14 @@ async def _whole_way(run: Run) -> str:
     lags = measures.Summary.of(lag.delay_s for lag in measures.voice_lags(heard, spoken))
     if not lags.count:
         raise Failed("no translated audio came")
+    if talk.problems:
+        raise Failed(f"the system reported: {talk.problems[0]}")
     if heard.gaps or lags.count < len(spoken):
         raise Failed(f"{lags.count} of {len(spoken)} sentences were heard")
+    if not all(voice.audio and voice.message.duration > 0 for _, voice in heard.voices):
+        raise Failed("a voice without sound came")
+    if not all(voice.message.dynamics.emotion for _, voice in heard.voices):
+        raise Failed("a voice came without the speaker's manner")
     if lags.most_s >= LATENCY_LIMIT_S:
         raise Failed(f"latency {lags.most_s:.2f} s; less than {LATENCY_LIMIT_S:.0f} s is needed")
     return f"{lags.count} sentences, latency {lags.median_s:.2f} s median, {lags.most_s:.2f} s at most"

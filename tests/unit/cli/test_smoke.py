@@ -1,5 +1,9 @@
 """Smoke tests that fail must say so."""
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import msgspec
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
@@ -13,7 +17,7 @@ from babelcast.protocol.client_messages import (
 from babelcast.protocol.server_messages import Error, ServerMessage, SessionStatus
 from babelcast.wav import Sound
 from bench import talk
-from cli import smoke
+from cli import counters, smoke
 from tests.unit.babelcast.client.canned_server import CannedServer, usual_answer
 from tests.unit.cli.page import Page
 
@@ -96,3 +100,70 @@ async def test_refused_sound_and_a_wrong_audience_are_seen(
     printed = await lines(canned, console, page, speech=Sound(bytes(3_200), 8_000))
     assert "INVALID_AUDIO_FORMAT: Odd." in printed[1]
     assert "0 listeners" in printed[5]
+
+
+async def test_time_is_up_for_all_of_them(canned: CannedServer, console: Console, page: Page) -> None:
+    """What is not done in time is a failure, and is told beside what was."""
+    options = smoke.SmokeOptions(
+        url=canned.url, token="t", speech=SILENCE, source_language="en", target_language="es", timeout_s=0.05
+    )
+    assert await smoke.smoke(options, console) == 1
+    assert "tests were done after 0.05 s" in page.getvalue().splitlines()[-1]
+
+
+async def test_programs_read_what_failed(canned: CannedServer) -> None:
+    """As JSON: each test with its number, and the whole; also when nobody is there."""
+    written: list[str] = []
+    options = smoke.SmokeOptions(
+        url=canned.url, token="t", speech=SILENCE, source_language="en", target_language="es"
+    )
+    assert await smoke.smoke_for_programs(options, written.append) == 1
+    verdict = msgspec.json.decode(written[0], type=smoke.Verdict)
+    assert [tested.number for tested in verdict.tests] == list(range(1, 8))
+    assert [tested.passed for tested in verdict.tests] == [True, True, False, True, False, True, False]
+    assert not verdict.passed
+    nobody = msgspec.structs.replace(verdict, url="ws://127.0.0.1:1")
+    assert await smoke.smoke_for_programs(dataclasses.replace(options, url=nobody.url), written.append) == 1
+    verdict = msgspec.json.decode(written[1], type=smoke.Verdict)
+    assert (verdict.tests, verdict.passed) == ([], False)
+    assert verdict.error
+
+
+async def test_counters_of_faults_fail_what_looks_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tests pass, and yet a counter grew; without one, and with audio counted, it is a pass."""
+
+    async def well(run: smoke.Run) -> str:
+        return "well"
+
+    pages = iter(
+        [
+            {counters.CHUNKS: 0.0, "babelcast_store_failures_total": 3.0},
+            {counters.CHUNKS: 5.0, "babelcast_store_failures_total": 4.0},
+            {counters.CHUNKS: 5.0},
+            {counters.CHUNKS: 9.0},
+            {},
+            {},
+        ]
+    )
+
+    async def read(urls: Sequence[str]) -> Mapping[str, float]:
+        return dict.fromkeys((*counters.FAULTS, counters.CHUNKS), 0.0) | next(pages)
+
+    monkeypatch.setattr(counters, "read", read)
+    monkeypatch.setattr(smoke, "TESTS", (("fine", well),))
+    server = CannedServer()
+    await server.start()
+    assert server.server is not None
+    async with server.server:
+        options = smoke.SmokeOptions(
+            url=server.url,
+            token="t",
+            speech=SILENCE,
+            source_language="en",
+            target_language="es",
+            metrics_urls=["http://127.0.0.1:1/metrics"],
+        )
+        verdicts = [await smoke.judge(options) for _ in range(3)]
+    assert [verdict.passed for verdict in verdicts] == [False, True, False]
+    assert verdicts[0].faults == {"babelcast_store_failures_total": 1.0}
+    assert verdicts[2].error == "no metrics tell of the audio that was sent"
