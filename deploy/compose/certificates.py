@@ -1,8 +1,8 @@
 """Certificates for the containers of Compose, one folder each: `python certificates.py FOLDER NAME...`.
 
 The authority and its key are kept in FOLDER/authority; FOLDER/NAME gets ca.pem, cert.pem and key.pem, for a
-server and client called NAME, and bundle.pem with the last two. Every run signs anew, for a year; processes that
-run take what is new. For an authority of your own put ca.pem and key.pem into FOLDER/authority.
+server and client called NAME, and bundle.pem with the last two. Every run signs anew, for a year; what
+runs takes that at once. For an authority of your own put ca.pem and key.pem into FOLDER/authority.
 """
 
 import ipaddress

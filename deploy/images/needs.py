@@ -7,11 +7,12 @@ python deploy/images/needs.py SERVICE --split LOCK LIBRARIES MODELS
 """
 
 import ast
+import functools
 import importlib.metadata
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def modules(image: Image) -> set[str]:
 
 def imported(image: Image) -> set[str]:
     """The distributions of others that an image's code imports, wherever it does so, by normalised name."""
-    tops = importlib.metadata.packages_distributions()
+    tops = _distributions()
     found: set[str] = set()
     for name in modules(image):
         source = _file(name)
@@ -94,6 +95,16 @@ def split(lock: str, models: Sequence[str]) -> tuple[str, str]:
     return "".join(block for block in blocks if block not in data), "".join(data)
 
 
+@functools.cache
+def _distributions() -> Mapping[str, Sequence[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+@functools.cache
+def _files_of(distribution: str) -> frozenset[str]:
+    return frozenset(map(str, importlib.metadata.files(distribution) or ()))
+
+
 def _owners(module: str, distributions: Iterable[str]) -> set[str]:
     """Whose a module is: of distributions that share a name, such as google, those with files in it."""
     names = set(distributions)
@@ -103,10 +114,7 @@ def _owners(module: str, distributions: Iterable[str]) -> set[str]:
     return {
         _name(name)
         for name in names
-        if any(
-            str(file).startswith((f"{inside}/", f"{inside}."))
-            for file in importlib.metadata.files(name) or ()
-        )
+        if any(file.startswith((f"{inside}/", f"{inside}.")) for file in _files_of(name))
     }
 
 
@@ -121,12 +129,17 @@ def _file(module: str) -> Path | None:
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
-def _imports(source: Path, *, lazily: bool) -> Iterator[str]:
+@functools.cache
+def _imports(source: Path, *, lazily: bool) -> tuple[str, ...]:
     """Modules that a file imports, or names in them, which are modules perhaps; with those that it imports
     when a function is called.
     """
     tree = ast.parse(source.read_text())
-    for node in ast.walk(tree) if lazily else tree.body:
+    return tuple(_named(ast.walk(tree) if lazily else tree.body))
+
+
+def _named(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
