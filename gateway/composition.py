@@ -14,7 +14,7 @@ from babelcast.bus.opening import open_bus
 from babelcast.clock import wall_clock_ms
 from babelcast.config import load
 from babelcast.rpc.credentials import Calling
-from gateway import garbage
+from gateway import capacity, garbage
 from gateway.config import GatewayConfig
 from gateway.server import Gateway, Issuers, Neighbours
 from gateway.workers import Workers
@@ -62,6 +62,7 @@ async def start_here(environ: Mapping[str, str], *, issuers: Issuers, on_port: b
     """
     config, bus_config = load(GatewayConfig, environ), load(BusConfig, environ)
     archive_config, calling = load(ArchiveConfig, environ), Calling.of(environ)
+    capacity.raise_open_files()
     neighbours = Neighbours(on_bus=bool(bus_config.servers), on_port=on_port)
     async with contextlib.AsyncExitStack() as stack:
         bus = await open_bus(bus_config, retention_s=config.resume_window_seconds, clock=time.monotonic)

@@ -13,6 +13,7 @@ from babelcast.errors import BabelcastError, UnsupportedLanguage
 from babelcast.prices import Prices
 from gateway.config import GatewayConfig
 from gateway.fanout import Hub
+from gateway.guessing import Guesses
 from gateway.rooms import Rooms
 from gateway.sessions import Sessions
 from gateway.streams import Stations
@@ -94,5 +95,6 @@ class Desk:
     hub: Hub
     rooms: Rooms
     prices: Prices
+    guesses: Guesses
     clock_ms: Callable[[], int]
     clock: Callable[[], float]

@@ -7,44 +7,46 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
-from gateway.web.security import EVERYWHERE
+from gateway import measuring
+from gateway.web.security import EVERYWHERE, transport_headers
 
 MAX_HEAD_BYTES = 16 * 1024
 HEAD_WITHIN_S = 10.0
+MAX_WAITING = 1024
 
 _END = b"\r\n\r\n"
-_REFUSAL = (
-    "".join(
-        f"\r\n{name}: {value}"
-        for name, value in {
-            **EVERYWHERE,
-            "Cache-Control": "no-store",
-            "Connection": "close",
-            "Content-Length": "0",
-        }.items()
-    ).encode()
-    + _END
-)
+_REFUSAL = {**EVERYWHERE, "Cache-Control": "no-store", "Connection": "close", "Content-Length": "0"}
 
 MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
 
 
 class Lobby:
-    """The connections that have not said yet what they want."""
+    """The connections that have not said yet what they want.
 
-    def __init__(self) -> None:
-        self._waiting: set[Front] = set()
+    Policy: of more than `most` the one goes that has waited longest, since who means well says it at once.
+    While `full` says so, newcomers are answered with 503.
+    """
+
+    def __init__(self, *, most: int = MAX_WAITING, full: Callable[[], bool] = lambda: False) -> None:
+        self._most = most
+        self._full = full
+        self._waiting: dict[Front, None] = {}  # in the order in which they came
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def enter(self, front: "Front") -> None:
         """It has come."""
-        self._waiting.add(front)
+        if self._full():
+            front.refuse(b"503 Service Unavailable")
+            return
+        self._waiting[front] = None
+        if len(self._waiting) > self._most:
+            next(iter(self._waiting)).abort()
 
     def leave(self, front: "Front") -> None:
         """It is gone, or somebody else's."""
-        self._waiting.discard(front)
+        self._waiting.pop(front, None)
 
     def close(self) -> None:
         """Send all away."""
@@ -77,18 +79,20 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the head."""
         self._transport = cast(asyncio.Transport, transport)
-        self._lobby.enter(self)
         self._late = asyncio.get_running_loop().call_later(
-            self._head_within_s, self._refuse, b"408 Request Timeout"
+            self._head_within_s, self.refuse, b"408 Request Timeout"
         )
+        self._lobby.enter(self)
 
     def data_received(self, data: bytes) -> None:
         """Take what came; hand over once the head is whole."""
+        if self._transport is None:
+            return  # it was refused
         searched = max(0, len(self._received) - len(_END) + 1)
         self._received += data
         end = self._received.find(_END, searched)
         if (end if end >= 0 else len(self._received)) > MAX_HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
+            self.refuse(b"431 Request Header Fields Too Large")
         elif end >= 0:
             self._hand_over(self._websocket if wants_websocket(self._received[:end]) else self._http)
 
@@ -103,6 +107,15 @@ class Front(asyncio.Protocol):
         if transport is not None:
             transport.abort()
 
+    def refuse(self, status: bytes) -> None:
+        """Answer with a status and close."""
+        transport = self._transport
+        self._forget()
+        if transport is not None and not transport.is_closing():
+            measuring.answered(int(status.split()[0]))
+            transport.write(b"HTTP/1.1 " + status + _refusal(transport))
+            transport.close()
+
     def _hand_over(self, make: MakeProtocol) -> None:
         transport, received = self._transport, bytes(self._received)
         self._forget()
@@ -113,13 +126,6 @@ class Front(asyncio.Protocol):
         protocol.connection_made(transport)
         protocol.data_received(received)
 
-    def _refuse(self, status: bytes) -> None:
-        transport = self._transport
-        self._forget()
-        if transport is not None and not transport.is_closing():
-            transport.write(b"HTTP/1.1 " + status + _REFUSAL)
-            transport.close()
-
     def _forget(self) -> None:
         if self._late is not None:
             self._late.cancel()
@@ -127,6 +133,11 @@ class Front(asyncio.Protocol):
         self._lobby.leave(self)
         self._transport = None
         self._received = bytearray()
+
+
+def _refusal(transport: asyncio.Transport) -> bytes:
+    headers = {**_REFUSAL, **transport_headers(transport)}
+    return "".join(f"\r\n{name}: {value}" for name, value in headers.items()).encode() + _END
 
 
 def wants_websocket(head: bytes | bytearray) -> bool:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from gateway.web.security import EVERYWHERE
+from gateway.web.security import ENCRYPTED, EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,12 @@ class Answer:
     retry_after_s: float | None = None
     """When to ask again."""
 
-    def response(self) -> Response:
-        """As the server sends it."""
+    def response(self, *, encrypted: bool = False) -> Response:
+        """As the server sends it, over TLS or not."""
         headers = Headers(
             {
                 **EVERYWHERE,
+                **(ENCRYPTED if encrypted else {}),
                 "Content-Type": self.content_type,
                 "Content-Length": str(len(self.body)),
                 "Cache-Control": "no-store",

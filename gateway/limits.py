@@ -24,13 +24,21 @@ class TokenBucket:
 
     def take(self, now_s: float) -> float:
         """Take one: 0.0 when it was there, else the seconds until it will be."""
-        filled = min(self.burst, self.tokens + max(0.0, now_s - self.at_s) * self.rate)
-        self.tokens = max(self.tokens, filled)
+        self.tokens = self._filled(now_s)
         self.at_s = max(self.at_s, now_s)
-        if self.tokens >= 1:
+        wait_s = self.wait_s(now_s)
+        if not wait_s:
             self.tokens -= 1
-            return 0.0
-        return (1 - self.tokens) / self.rate
+        return wait_s
+
+    def wait_s(self, now_s: float) -> float:
+        """What `take` would say, taking none."""
+        filled = self._filled(now_s)
+        return 0.0 if filled >= 1 else (1 - filled) / self.rate
+
+    def _filled(self, now_s: float) -> float:
+        filled = min(self.burst, self.tokens + max(0.0, now_s - self.at_s) * self.rate)
+        return max(self.tokens, filled)
 
 
 class KeyedBuckets:
@@ -44,6 +52,14 @@ class KeyedBuckets:
 
     def take(self, key: str, now_s: float) -> float:
         """Take one for `key`; see TokenBucket.take."""
+        return self._bucket(key, now_s).take(now_s)
+
+    def wait_s(self, key: str, now_s: float) -> float:
+        """When there will be one for `key`, 0.0 for now; takes none."""
+        bucket = self._buckets.get(key)
+        return 0.0 if bucket is None else bucket.wait_s(now_s)
+
+    def _bucket(self, key: str, now_s: float) -> TokenBucket:
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = TokenBucket.full(rate=self._rate, burst=self._burst, now_s=now_s)
@@ -51,4 +67,4 @@ class KeyedBuckets:
             if len(self._buckets) > self._max_keys:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
-        return bucket.take(now_s)
+        return bucket

@@ -101,9 +101,13 @@ class TokenVerifier:
 
 
 @asynccontextmanager
-async def open_verifier(trust: Trust, *, freshness: Freshness | None = None) -> AsyncIterator[TokenVerifier]:
-    """A verifier that fetches its issuer's keys over HTTP when it first needs them."""
-    async with aiohttp.ClientSession() as http:
+async def open_verifier(
+    trust: Trust, *, freshness: Freshness | None = None, own: bool = False
+) -> AsyncIterator[TokenVerifier]:
+    """A verifier that fetches its issuer's keys over HTTP when it first needs them. `own` says that they are
+    at a port of this very process, whose certificate is for other names than its loopback address.
+    """
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=not own)) as http:
         yield TokenVerifier(trust, Jwks(trust.jwks_url, http, freshness=freshness))
 
 

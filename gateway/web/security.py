@@ -3,6 +3,7 @@
 The pages have no inline script or style, load nothing from other hosts and are shown in no frame.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -26,6 +27,14 @@ EVERYWHERE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """On every answer, unless it says otherwise itself."""
+ENCRYPTED: Final[Mapping[str, str]] = MappingProxyType({"Strict-Transport-Security": "max-age=31536000"})
+"""On every answer over TLS: this host is to be asked over TLS alone, for a year (RFC 6797)."""
+
+
+def transport_headers(transport: asyncio.BaseTransport | None) -> Mapping[str, str]:
+    """What goes with an answer because of how it is sent."""
+    encrypted = transport is not None and transport.get_extra_info("sslcontext") is not None
+    return ENCRYPTED if encrypted else {}
 
 
 def page_policy(

@@ -7,7 +7,8 @@ from typing import TypeAlias, cast
 
 from aiohttp import web
 
-from gateway.web.security import EVERYWHERE
+from gateway import measuring
+from gateway.web.security import EVERYWHERE, transport_headers
 
 IDLE_S = 60.0
 # How long answers that are being given may take when the gateway stops; streams are told before.
@@ -30,6 +31,12 @@ class PageServer:
     async def aclose(self) -> None:
         """Close all connections; idempotent."""
         await self._runner.cleanup()
+
+    @property
+    def open_connections(self) -> int:
+        """How many it holds."""
+        server = self._runner.server
+        return len(server.connections) if isinstance(server, web.Server) else 0
 
     def connection(self, websocket: MakeProtocol) -> asyncio.Protocol:
         """Serves one connection; `websocket` takes over if it asks for a WebSocket later."""
@@ -79,7 +86,9 @@ class PageConnection(web.RequestHandler):
     ) -> web.StreamResponse:
         """What aiohttp says, without what it quotes of the request."""
         response = super().handle_error(request, status, exc, "That is no request.")
-        response.headers.update({**EVERYWHERE, "Cache-Control": "no-store", "Server": NAME})
+        measuring.answered(response.status)
+        always = {**EVERYWHERE, **transport_headers(self.transport)}
+        response.headers.update({**always, "Cache-Control": "no-store", "Server": NAME})
         return response
 
 

@@ -1,0 +1,34 @@
+"""Codes are not found by trying them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from babelcast.errors import BabelcastError, ErrorCode, RateLimitExceeded
+from gateway.limits import KeyedBuckets
+
+_WRONG = frozenset({ErrorCode.SESSION_NOT_FOUND, ErrorCode.INVALID_SESSION_ID, ErrorCode.UNAUTHORIZED})
+
+
+class Guesses:
+    """What an address may get wrong: `per_min` codes or resume tokens on average, and as many at once.
+
+    Above that nothing is looked up for it, right or wrong, so the answer tells nothing. What is right costs
+    nothing, so a hall behind one address is not held up by its own number. Those that are under way at once
+    are judged alike, so an address may get as many more wrong as it has connections.
+    """
+
+    def __init__(self, *, per_min: int) -> None:
+        self._wrong = KeyedBuckets(rate=per_min / 60, burst=per_min)
+
+    @contextmanager
+    def looking(self, address: str, now_s: float) -> Iterator[None]:
+        """Look something up inside. Raises: RateLimitExceeded."""
+        wait_s = self._wrong.wait_s(address, now_s)
+        if wait_s:
+            raise RateLimitExceeded("codes that nobody has", retry_after_s=wait_s)
+        try:
+            yield
+        except BabelcastError as error:
+            if error.code in _WRONG:
+                self._wrong.take(address, now_s)
+            raise
