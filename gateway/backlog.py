@@ -19,6 +19,8 @@ class Arrived:
     at_ms: int
     source: Source | None = None
     traceparent: str = ""
+    since_s: float | None = None
+    """When it came, on the clock that it is timed by, if it is."""
 
 
 class Backlog:

@@ -27,7 +27,7 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
-from gateway import messages, operators, permissions, tracing
+from gateway import measuring, messages, operators, permissions, tracing
 from gateway.desk import Desk
 from gateway.lifetime import Lifetime, Limits, Step
 from gateway.limits import TokenBucket
@@ -120,6 +120,7 @@ class Connection:
             case Step.EXPIRE:
                 self._time_out("This connection has lasted as long as one may.", now_s)
             case Step.IDLE:
+                measuring.timed_out("idle")
                 self._time_out("Nothing was heard for too long.", now_s)
 
     def _ask_to_refresh(self, *, refresh_by_ms: int, reason: say.RefreshReason) -> None:
@@ -217,16 +218,19 @@ class Connection:
     @contextlib.asynccontextmanager
     async def _answered(self, action: str, request_id: str = "") -> AsyncIterator[None]:
         """Answer what goes wrong inside with an error."""
-        try:
-            yield
-        except BabelcastError as error:
-            self._refuse(error, action=action, request_id=request_id)
-        except ConnectionClosed:
-            raise
-        except Exception:
-            correlation_id = secrets.token_hex(8)
-            log.exception("message failed", extra={"action": action, "correlation_id": correlation_id})
-            self._refuse(InternalError(), action=action, request_id=request_id, correlation_id=correlation_id)
+        with measuring.message(action):
+            try:
+                yield
+            except BabelcastError as error:
+                self._refuse(error, action=action, request_id=request_id)
+            except ConnectionClosed:
+                raise
+            except Exception:
+                correlation_id = secrets.token_hex(8)
+                log.exception("message failed", extra={"action": action, "correlation_id": correlation_id})
+                self._refuse(
+                    InternalError(), action=action, request_id=request_id, correlation_id=correlation_id
+                )
 
     async def _act(self, message: ask.AnyClientMessage) -> None:
         if self._draining and type(message) in permissions.OPENS:
@@ -235,7 +239,8 @@ class Connection:
             case ask.CreateSession():
                 await self._create(message)
             case ask.JoinSession():
-                await self._join(message)
+                with measuring.joining():
+                    await self._join(message)
             case ask.RefreshConnection():
                 await self._refresh(message)
             case ask.Heartbeat():
@@ -412,6 +417,7 @@ class Connection:
     def _refuse(
         self, error: BabelcastError, *, action: str, request_id: str = "", correlation_id: str = ""
     ) -> None:
+        measuring.refused(error)
         self.outlet.send(
             messages.error(
                 error,

@@ -15,7 +15,7 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.telemetry import tracing
-from gateway import messages
+from gateway import measuring, messages
 from gateway.backoff import Backoff
 from gateway.door import Door
 from gateway.late import Earlier, final_texts
@@ -135,6 +135,7 @@ class Relay:
         self._rows: list[Row] | None = None  # of the seats as they are
         self._bus = bus
         self._clock_ms = clock_ms
+        self._lateness = measuring.Lateness(topic.language)
         self._advanced = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -259,15 +260,19 @@ class Relay:
             tap.append(broadcast)
         encodings = Encodings(broadcast, self._clock_ms())
         self._delivering = True
+        written = False
         try:
             for row in self._in_rows():
                 made = encodings.frame_for(row.seat)
                 if made is not None:
                     frame, audio_s = made
                     await write_all(row.outlets, frame, audio_s=audio_s, gone=self._gone)
+                    written = True
         finally:
             self._delivering = False
             self._gone.clear()
+        if written:
+            self._lateness.delivered(broadcast, now_ms=self._clock_ms())
         self._advanced.set()
 
     def _in_rows(self) -> list[Row]:

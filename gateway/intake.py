@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from babelcast.errors import BabelcastError, RateLimitExceeded
 from babelcast.pcm import BYTES_PER_MS, BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, duration_ms
 from babelcast.telemetry import instruments
+from gateway import measuring
 from gateway.inbound import Inbound
 from gateway.ingest import Ingest
 from gateway.ledger import Place, Source
@@ -61,7 +62,9 @@ class Intake:
         if wait_s:
             self._inbound.came(sequence)
             number = self._reorder.refuse() if sequence is None else sequence
-            raise RateLimitExceeded("audio chunks", retry_after_s=wait_s, sequence=number)
+            limited = RateLimitExceeded("audio chunks", retry_after_s=wait_s, sequence=number)
+            measuring.not_taken(limited)
+            raise limited
         self._rate_hz = sample_rate_hz or self._rate_hz
         duration_s = duration_ms(pcm, self._rate_hz) / 1000
         chunk = Chunk(pcm, duration_s, sample_rate_hz, traceparent=traceparent)
@@ -114,9 +117,11 @@ class Intake:
             try:
                 sound = self._ingest.accept(chunk.pcm, sample_rate_hz=chunk.sample_rate_hz, volume=volume)
             except BabelcastError as error:
+                measuring.not_taken(error)
                 refused = refused or error
             else:
                 self.chunks += 1
+                instruments.AUDIO_CHUNKS.add(1)
                 self.received_ms += duration_ms(sound)
                 self._held_ms += 1000 * chunk.duration_s - duration_ms(sound)
                 cut, self._trim = sound[self._trim :], max(0, self._trim - len(sound))

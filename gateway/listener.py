@@ -8,6 +8,7 @@ from babelcast.bus.base import Topic
 from babelcast.protocol import client_messages as ask
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
+from babelcast.telemetry.instruments import LANGUAGE, LISTENERS_JOINED
 from gateway import messages
 from gateway.archiving import talk_of
 from gateway.desk import Desk
@@ -36,7 +37,12 @@ class Listener:
     ) -> "Listener":
         """Take a seat. Raises: BabelcastError."""
         async with desk.hub.door.passing():
-            return await cls._join(desk, message, address=address, connection_id=connection_id, outlet=outlet)
+            listener = await cls._join(
+                desk, message, address=address, connection_id=connection_id, outlet=outlet
+            )
+        if not message.resume_token:
+            LISTENERS_JOINED.add(1, {LANGUAGE: listener._language})
+        return listener
 
     @classmethod
     async def _join(

@@ -13,6 +13,7 @@ from websockets.protocol import OPEN
 from babelcast.protocol import codec
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.telemetry import instruments
+from gateway import measuring
 
 MAX_WAITING_AUDIO_S = 10.0
 MAX_WAITING_BYTES = 4 * 1024 * 1024
@@ -142,6 +143,7 @@ class Outlet:
 
     def _cut(self, why: str) -> None:
         instruments.LISTENERS_CUT.add(1)
+        measuring.timed_out("stalled")
         log.warning("slow client cut off", extra={"why": why, "dropped": self.dropped})
         self._waiting.clear()
         self._waiting_audio_s, self._waiting_bytes = 0.0, 0

@@ -10,6 +10,7 @@ what was answered is known by its segment number, so nothing comes twice.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 from babelcast import logs
@@ -419,6 +420,7 @@ class Pipeline:
             start_ms=result.start_ms,
             end_ms=result.end_ms,
             traceparent=tracing.here(),
+            received_s=time.perf_counter(),
         )
 
     def _on_quality(self, change: transcription_api.QualityEvent) -> None:

@@ -46,6 +46,8 @@ class Sentence:
     """The languages that waited for it at any time."""
     traceparent: str = ""
     """Its trace context; empty when it is not traced."""
+    received_s: float | None = None
+    """When its text came, on the clock that its way to translation is timed by; None once it went there."""
 
     def logged(self, checkpoint: event.Checkpoint | None = None) -> event.Sentence:
         """What a next owner needs of it; with how far the talk is, in a text that is new."""

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -28,6 +29,8 @@ from babelcast.clock import wall_clock_ms
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.rpc.client import open_channel
 from babelcast.rpc.credentials import Calling
+from babelcast.telemetry.instruments import CONNECTIONS, ROLE, SESSIONS
+from gateway import measuring
 from gateway.address import client_address, limited_as, networks, reachable
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, Visit
@@ -40,6 +43,7 @@ from gateway.http import Answer, bearer
 from gateway.lease import keep_lease
 from gateway.limits import KeyedBuckets
 from gateway.live import LiveStreams
+from gateway.permissions import Role
 from gateway.rooms import Rooms
 from gateway.sessions import IDEMPOTENT, SERVICE, Sessions
 from gateway.streams import Stations
@@ -63,6 +67,7 @@ CLOSE_ALL_S = 20.0
 # When a client that is refused may try another gateway.
 ELSEWHERE_S = 1.0
 DRAINING = "the gateway is draining"
+_ROLES = {Role.SPEAKER: "speaker", Role.LISTENER: "listener", Role.NONE: "none"}
 
 log = logging.getLogger(__name__)
 
@@ -254,6 +259,14 @@ class Gateway:
         """Warn and close the connections that are too old or silent; called every TICK_S."""
         for connection in tuple(self._connections):
             connection.check_lifetime()
+        self._count()
+
+    def _count(self) -> None:
+        """Tell how many there are: here rather than as they come and go, so that no count can drift."""
+        roles = Counter(connection.role for connection in self._connections)
+        for role, name in _ROLES.items():
+            CONNECTIONS.set(roles[role], {ROLE: name})
+        SESSIONS.set(sum(room.pipeline is not None for room in self._desk.rooms))
 
     def send_away(self) -> None:
         """Close all connections, so that clients come back with their resume tokens."""
@@ -288,6 +301,7 @@ class Gateway:
             self._on_connection,
             sock=listening,
             process_request=self._on_request,
+            process_response=_count_response,
             compression=None,
             max_size=MAX_FRAME_BYTES,
             max_queue=MAX_WAITING_FRAMES,
@@ -364,6 +378,7 @@ class Gateway:
         finally:
             self._connections.discard(connection)
             self._garbage.left()
+            measuring.closed(socket_connection.protocol)
 
     async def _tick(self) -> None:
         while True:
@@ -386,6 +401,10 @@ def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as error:
         raise ServiceUnavailable(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+
+
+def _count_response(_connection: ServerConnection, _request: Request, response: Response) -> None:
+    measuring.answered(response.status_code)
 
 
 def _websocket_logger() -> logging.Logger:

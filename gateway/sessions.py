@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from babelcast.errors import BabelcastError
-from babelcast.rpc.client import domain_errors
+from babelcast.rpc.timing import called
 from babelcast.session.v1 import session_pb2 as api
 from babelcast.session.v1.session_pb2_grpc import SessionServiceStub
 from babelcast.telemetry.tracing import metadata
@@ -51,67 +51,67 @@ class Sessions:
     async def renew_lease(self) -> api.RenewLeaseResponse:
         """Say that this gateway is alive."""
         request = api.RenewLeaseRequest(gateway_id=self._gateway_id)
-        with domain_errors():
+        with called("SessionService/RenewLease"):
             return await self._stub.RenewLease(request, timeout=DEADLINE_S)
 
     async def create(self, request: api.CreateSessionRequest) -> api.CreateSessionResponse:
         """Make a session."""
         request.gateway_id = self._gateway_id
-        with domain_errors():
+        with called("SessionService/CreateSession"):
             return await self._stub.CreateSession(request, timeout=DEADLINE_S, metadata=metadata())
 
     async def join(self, request: api.JoinSessionRequest) -> api.JoinSessionResponse:
         """Take a seat."""
         request.gateway_id = self._gateway_id
-        with domain_errors():
+        with called("SessionService/JoinSession"):
             return await self._stub.JoinSession(request, timeout=DEADLINE_S, metadata=metadata())
 
     async def refresh(self, request: api.RefreshConnectionRequest) -> api.RefreshConnectionResponse:
         """Take a role over."""
         request.gateway_id = self._gateway_id
-        with domain_errors():
+        with called("SessionService/RefreshConnection"):
             return await self._stub.RefreshConnection(request, timeout=DEADLINE_S, metadata=metadata())
 
     async def change_language(self, connection_id: str, language: str) -> api.Session:
         """Move a listener."""
         request = api.ChangeLanguageRequest(connection_id=connection_id, target_language=language)
-        with domain_errors():
+        with called("SessionService/ChangeLanguage"):
             return (await self._stub.ChangeLanguage(request, timeout=DEADLINE_S, metadata=metadata())).session
 
     async def update_broadcast(self, request: api.UpdateBroadcastRequest) -> api.Session:
         """Change the speaker's controls."""
-        with domain_errors():
+        with called("SessionService/UpdateBroadcast"):
             return (
                 await self._stub.UpdateBroadcast(request, timeout=DEADLINE_S, metadata=metadata())
             ).session
 
     async def get(self, session_id: str) -> api.Session:
         """Read a session."""
-        with domain_errors():
+        with called("SessionService/GetSession"):
             request = api.GetSessionRequest(session_id=session_id)
             return (await self._stub.GetSession(request, timeout=DEADLINE_S, metadata=metadata())).session
 
     async def end(self, session_id: str, *, connection_id: str, reason: str) -> api.Session:
         """End a session."""
         request = api.EndSessionRequest(session_id=session_id, connection_id=connection_id, reason=reason)
-        with domain_errors():
+        with called("SessionService/EndSession"):
             return (await self._stub.EndSession(request, timeout=DEADLINE_S, metadata=metadata())).session
 
     async def page(self, page_token: str, *, size: int) -> api.ListSessionsResponse:
         """Some of all sessions that are on."""
         request = api.ListSessionsRequest(page_size=size, page_token=page_token)
-        with domain_errors():
+        with called("SessionService/ListSessions"):
             return await self._stub.ListSessions(request, timeout=DEADLINE_S, metadata=metadata())
 
     async def close(self, session_id: str, *, reason: str) -> api.Session:
         """End a session, whoever speaks."""
         request = api.CloseSessionRequest(session_id=session_id, reason=reason)
-        with domain_errors():
+        with called("SessionService/CloseSession"):
             return (await self._stub.CloseSession(request, timeout=DEADLINE_S, metadata=metadata())).session
 
     async def disconnect(self, connection_id: str) -> None:
         """Say that a connection is gone."""
-        with domain_errors():
+        with called("SessionService/Disconnect"):
             await self._stub.Disconnect(
                 api.DisconnectRequest(connection_id=connection_id), timeout=DEADLINE_S, metadata=metadata()
             )
@@ -128,7 +128,7 @@ class Sessions:
         """
         while True:
             try:
-                with domain_errors():
+                with called("SessionService/WatchSessions"):
                     async for change in self._stub.WatchSessions(
                         api.WatchSessionsRequest(), wait_for_ready=True
                     ):

@@ -12,7 +12,8 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol import server_messages as say
 from babelcast.session.v1 import session_pb2 as api
-from gateway import messages
+from babelcast.telemetry.instruments import SESSIONS_CREATED
+from gateway import measuring, messages
 from gateway.desk import Desk
 from gateway.inbound import Inbound
 from gateway.intake import Intake
@@ -80,6 +81,7 @@ class Speaker:
         except BaseException:
             stream.cancel()
             raise
+        SESSIONS_CREATED.add(1)
         speaker = cls._enter(desk, created.session, connection_id=connection_id, outlet=outlet)
         speaker.room.speaker = outlet
         speaker.room.confirmed = True  # nobody else knows the code yet
@@ -170,7 +172,7 @@ class Speaker:
         match message:
             case ask.SendAudio():
                 await self.audio(
-                    codec.audio_bytes(message),
+                    _pcm(message),
                     sequence=message.sequence,
                     sample_rate_hz=message.sample_rate,
                     ack=message.ack,
@@ -403,6 +405,15 @@ class Speaker:
         if self._periodic is not None and self._periodic is not asyncio.current_task():
             self._periodic.cancel()
             await asyncio.wait([self._periodic])
+
+
+def _pcm(message: ask.SendAudio) -> bytes:
+    """The samples. Raises: InvalidAudioFormat, which is counted."""
+    try:
+        return codec.audio_bytes(message)
+    except BabelcastError as error:
+        measuring.not_taken(error)
+        raise
 
 
 async def _settings(desk: Desk, message: ask.CreateSession) -> api.SessionSettings:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 import grpc
 from google.protobuf.message import Message
 
-from babelcast.errors import ServiceUnavailable
-from babelcast.rpc.client import domain_errors
+from babelcast.errors import BabelcastError, ServiceUnavailable, is_moving
+from babelcast.rpc.timing import Conversation, called
 from babelcast.telemetry.tracing import metadata
 from babelcast.transcription.v1 import transcription_pb2 as transcription_api
 from babelcast.transcription.v1.transcription_pb2_grpc import TranscriptionServiceStub
 from babelcast.translation.v1 import translation_pb2 as translation_api
 from babelcast.translation.v1.translation_pb2_grpc import TranslationServiceStub
+from gateway import measuring
 
 if TYPE_CHECKING:  # the asynchronous stubs exist in the type stubs only
     from babelcast.transcription.v1.transcription_pb2_grpc import TranscriptionServiceAsyncStub
@@ -37,8 +38,11 @@ class ServiceStream(Generic[RequestT, ResponseT]):
         self,
         call: grpc.aio.StreamStreamCall[RequestT, ResponseT],
         *,
+        method: str,
         write_deadline_s: float = WRITE_DEADLINE_S,
     ) -> None:
+        """`method` is Service/Method."""
+        self._timing = Conversation(method)
         self._call: grpc.aio.StreamStreamCall[RequestT, ResponseT] = call
         self._write_deadline_s = write_deadline_s
 
@@ -49,7 +53,7 @@ class ServiceStream(Generic[RequestT, ResponseT]):
         """
         try:
             async with asyncio.timeout(OPEN_DEADLINE_S):
-                with domain_errors():
+                with self._timing.domain_errors():
                     await self._call.write(config)
                     response = await self._call.read()
         except (TimeoutError, asyncio.InvalidStateError) as error:
@@ -68,11 +72,11 @@ class ServiceStream(Generic[RequestT, ResponseT]):
         """
         try:
             async with asyncio.timeout(self._write_deadline_s):
-                with domain_errors():
+                with self._timing.domain_errors():
                     await self._call.write(request)
         except (TimeoutError, asyncio.InvalidStateError) as error:
             if self._call.done():
-                with domain_errors():
+                with self._timing.domain_errors():
                     await self._call.read()  # of a call that is over: raises what it ended with
             self._call.cancel()
             raise ServiceUnavailable("The stream takes no more.") from error
@@ -83,17 +87,19 @@ class ServiceStream(Generic[RequestT, ResponseT]):
         Raises: BabelcastError when the stream was cut before it.
         """
         while True:
-            with domain_errors():
+            with self._timing.domain_errors():
                 response = await self._call.read()
             if response is grpc.aio.EOF:
                 raise ServiceUnavailable("The stream was cut.")
             message = cast("ResponseT", response)  # the stubs do not tell EOF from a message
             if message.HasField("ended"):
+                self._timing.over(grpc.StatusCode.OK)
                 return
             yield message
 
     def cancel(self) -> None:
         """Give the stream up; idempotent."""
+        self._timing.over(grpc.StatusCode.CANCELLED)
         self._call.cancel()
 
     async def __aenter__(self) -> Self:
@@ -102,7 +108,7 @@ class ServiceStream(Generic[RequestT, ResponseT]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._call.cancel()
+        self.cancel()
 
 
 TranscriptionStream = ServiceStream[
@@ -125,27 +131,44 @@ class Stations:
     async def transcribe(self, config: transcription_api.StreamConfig) -> TranscriptionStream:
         """A transcription stream that has started. Raises: BabelcastError, also when there is no room."""
         stream: TranscriptionStream = ServiceStream(
-            self._transcription.StreamingTranscribe(metadata=metadata()), write_deadline_s=AUDIO_DEADLINE_S
+            self._transcription.StreamingTranscribe(metadata=metadata()),
+            method="TranscriptionService/StreamingTranscribe",
+            write_deadline_s=AUDIO_DEADLINE_S,
         )
-        first = await stream.open(transcription_api.StreamingTranscribeRequest(config=config))
+        first = await _opened(
+            stream, transcription_api.StreamingTranscribeRequest(config=config), "transcription"
+        )
         self.transcription_engine = first.started.engine
         return stream
 
     async def translate(self, config: translation_api.StreamConfig) -> TranslationStream:
         """A translation stream that has started. Raises: BabelcastError."""
-        stream: TranslationStream = ServiceStream(self._translation.StreamingTranslate(metadata=metadata()))
-        await stream.open(translation_api.StreamingTranslateRequest(config=config))
+        stream: TranslationStream = ServiceStream(
+            self._translation.StreamingTranslate(metadata=metadata()),
+            method="TranslationService/StreamingTranslate",
+        )
+        await _opened(stream, translation_api.StreamingTranslateRequest(config=config), "translation")
         return stream
 
     async def source_languages(self) -> Sequence[str]:
         """What can be spoken. Raises: ServiceUnavailable."""
-        with domain_errors():
+        with called("TranscriptionService/GetCapabilities"):
             request = transcription_api.GetCapabilitiesRequest()
             return sorted((await self._transcription.GetCapabilities(request, timeout=5)).languages)
 
     async def target_languages(self) -> dict[str, Sequence[str]]:
         """What each source can be heard in. Raises: ServiceUnavailable."""
-        with domain_errors():
+        with called("TranslationService/ListLanguages"):
             request = translation_api.ListLanguagesRequest()
             answer = await self._translation.ListLanguages(request, timeout=5)
         return {source: list(targets.languages) for source, targets in answer.targets.items()}
+
+
+async def _opened(stream: ServiceStream[RequestT, ResponseT], config: RequestT, station: str) -> ResponseT:
+    """Open a stream, and count it when it cannot be: a replica that is about to stop is no failure."""
+    try:
+        return await stream.open(config)
+    except BabelcastError as error:
+        if not is_moving(error):
+            measuring.broke(station, "start", error)
+        raise

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -14,7 +15,7 @@ from babelcast.pcm import SAMPLE_RATE_HZ, duration_ms, silence
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as api
-from gateway import messages
+from gateway import measuring, messages
 from gateway.backlog import Arrived, Backlog
 from gateway.backoff import Backoff
 from gateway.ledger import UNKNOWN, Ledger, Place, Source
@@ -187,7 +188,7 @@ class Transcribing:
     def feed(self, pcm: bytes, source: Source | None = None, *, traceparent: str = "") -> None:
         """Take 16 kHz audio, of the speaker's chunk `source`; never waits."""
         if not self._incoming.closed:
-            arrived = Arrived(pcm, self._clock_ms(), source, traceparent)
+            arrived = Arrived(pcm, self._clock_ms(), source, traceparent, since_s=time.perf_counter())
             self._lose(self._incoming.put(arrived), why="backlog")
 
     def hide(self, number: int) -> None:
@@ -257,6 +258,7 @@ class Transcribing:
             self._backoff.reset()
             return _Ending.BROKEN
         log.warning("transcription stream broke", extra={"code": error.code, "why": error.message})
+        measuring.broke("transcription", "running", error)
         await self._interrupted(error)
         self._failures = self._failures + 1 if error.code is ErrorCode.INTERNAL_ERROR else 0
         if self._failures == POISON:
@@ -346,6 +348,8 @@ class Transcribing:
             if arrived.source is not None:
                 self._ledger.note(arrived.source, end_ms=piece.end_ms)
             await _send_pcm(stream, piece.pcm, piece.traceparent)
+            if arrived.since_s is not None:
+                instruments.AUDIO_PROCESSING.record(time.perf_counter() - arrived.since_s)
             if self._incoming.waiting_ms <= CAUGHT_UP_MS:
                 self._caught_up()
 

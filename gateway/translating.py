@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from babelcast.bus.base import Topic
@@ -11,9 +12,15 @@ from babelcast.errors import BabelcastError, InvalidParameter, ServiceUnavailabl
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.session.v1 import session_pb2 as session_api
 from babelcast.telemetry import tracing
-from babelcast.telemetry.instruments import LANGUAGE, VOICE_LAG
+from babelcast.telemetry.instruments import (
+    KIND,
+    LANGUAGE,
+    TRANSCRIPT_FORWARDING,
+    TRANSCRIPTS_FORWARDED,
+    VOICE_LAG,
+)
 from babelcast.translation.v1 import translation_pb2 as api
-from gateway import messages
+from gateway import measuring, messages
 from gateway.backoff import Backoff
 from gateway.captions import OpenCaption
 from gateway.fanout import Demand
@@ -103,6 +110,8 @@ class Translating:
             known = sentence
         if known.waiting:
             await self._requests.send(_request(known.request()))
+        else:
+            known.received_s = None
 
     def partial(self, segment: int, revision: int, text: str) -> None:
         """Take the part of an open sentence that will stay; shown, never spoken. Newer ones replace it."""
@@ -210,6 +219,8 @@ class Translating:
                 self._backoff.reset()
             else:
                 log.warning("translation stream broke", extra={"why": str(broken.exceptions[0])})
+                if isinstance(error := broken.exceptions[0], BabelcastError):
+                    measuring.broke("translation", "running", error)
         else:
             return True
         return False
@@ -247,8 +258,10 @@ class Translating:
             unanswered = [first]
         for request in unanswered:
             await stream.send(self._timed(request))
+            self._forwarded(request)
         async for request in self._requests:
             await stream.send(self._timed(request))
+            self._forwarded(request)
         await stream.send(api.StreamingTranslateRequest(end=api.EndOfSegments()))
 
     def _timed(self, request: api.StreamingTranslateRequest) -> api.StreamingTranslateRequest:
@@ -260,6 +273,19 @@ class Translating:
             for target in request.segment.targets:
                 target.unplayed_ms = self._playout.unplayed_ms(target.language, now_ms=now_ms)
         return request
+
+    def _forwarded(self, request: api.StreamingTranslateRequest) -> None:
+        """Count a text that went; a final one when it goes for the first time."""
+        if not request.HasField("segment"):
+            return
+        if not request.segment.is_final:
+            TRANSCRIPTS_FORWARDED.add(1, {KIND: "partial"})
+            return
+        sentence = self._sentences.get(request.segment.segment)
+        if sentence is not None and sentence.received_s is not None:
+            TRANSCRIPTS_FORWARDED.add(1, {KIND: "final"})
+            TRANSCRIPT_FORWARDING.record(time.perf_counter() - sentence.received_s)
+            sentence.received_s = None
 
     async def _on_response(self, response: api.StreamingTranslateResponse) -> None:
         self._backoff.reset()
@@ -375,6 +401,7 @@ class Translating:
             source_text=sentence.text,
             is_final=True,
             late=late,
+            spoken_end_ms=sentence.spoken_end_ms,
         )
         await self._publisher.final_caption(
             language,

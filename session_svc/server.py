@@ -20,6 +20,7 @@ from session_svc.service import SessionServicer
 from session_svc.sessions import Chance, NowMs, Sessions
 from session_svc.sharing import Sharing
 from session_svc.store.base import SessionStore
+from session_svc.store.measured import MeasuredStore
 from session_svc.store.opening import open_store
 from session_svc.sweeper import Sweeper, waker
 
@@ -98,7 +99,7 @@ class SessionServer:
         connections_lost: bool,
         now_ms: NowMs,
     ) -> Self:
-        store = PublishingStore(opened, hub if sharing is None else sharing)
+        store = PublishingStore(MeasuredStore(opened), hub if sharing is None else sharing)
         server = GrpcServer(
             config.session_bind,
             services=[SERVICE],

@@ -12,6 +12,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from babelcast.errors import BabelcastError, Detail, ErrorCode, InternalError, RemoteError, ServiceUnavailable
+from babelcast.rpc.served import Answered, served
 
 DOMAIN = "babelcast"
 _STATUS_DETAILS = "grpc-status-details-bin"
@@ -123,26 +124,28 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: str, inner: _Handler) -> _Handler:
         async def call(request: object, context: _Context[object, object]) -> object:
-            try:
-                return await cast("Awaitable[object]", inner(request, context))
-            except BaseException as error:
-                await _end(method, context, error)
-                raise
+            with served(method, cast("Answered", context)):
+                try:
+                    return await cast("Awaitable[object]", inner(request, context))
+                except BaseException as error:
+                    await _end(method, context, error)
+                    raise
 
         return call
 
     def _streaming(self, method: str, inner: _Handler) -> _Handler:
         async def call(request: object, context: _Context[object, object]) -> AsyncIterator[object]:
-            try:
-                responses = inner(request, context)
-                if isinstance(responses, AsyncIterator):
-                    async for response in responses:
-                        yield response
-                else:  # a handler that writes through the context, as health's Watch does
-                    await cast("Awaitable[object]", responses)
-            except BaseException as error:
-                await _end(method, context, error)
-                raise
+            with served(method, cast("Answered", context)):
+                try:
+                    responses = inner(request, context)
+                    if isinstance(responses, AsyncIterator):
+                        async for response in responses:
+                            yield response
+                    else:  # a handler that writes through the context, as health's Watch does
+                        await cast("Awaitable[object]", responses)
+                except BaseException as error:
+                    await _end(method, context, error)
+                    raise
 
         return call
 

@@ -70,7 +70,7 @@ _GATEWAY: Final[tuple[tuple[Counter, Iterable[_Labels]], ...]] = (
 _SESSION: Final[tuple[tuple[Counter, Iterable[_Labels]], ...]] = (
     (on.STORE_FAILURES, _each(operation=("create", "find", "join", "leave", "sweep", "renew_lease"))),
     (on.STORE_THROTTLED, _each(operation=("GetItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"))),
-    (on.RATE_LIMITS_SKIPPED, _each(limit=("new sessions", "joins"))),
+    (on.RATE_LIMITS_SKIPPED, _each(limit=("new sessions", "joins from this address"))),
 )
 _TRANSCRIPTION: Final[tuple[tuple[Counter, Iterable[_Labels]], ...]] = (
     (on.DYNAMICS_FAILURES, _NONE),

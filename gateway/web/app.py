@@ -11,6 +11,7 @@ from aiohttp import web
 
 from babelcast.auth.local_issuer import JWKS_PATH, LocalIssuer
 from babelcast.errors import ServiceUnavailable
+from gateway import measuring
 from gateway.web import answers, requests, security
 from gateway.web.local_tokens import LocalTokens
 from gateway.web.pages import Pages
@@ -89,6 +90,8 @@ async def _answer(request: web.Request, handler: Handler, *, site: Site) -> web.
             await response.write_eof()
     except TimeoutError:
         _abort(request)
+    if request.path not in measuring.PROBES:
+        measuring.answered(response.status)
     return response
 
 

@@ -335,6 +335,7 @@ class Caption(_message.Message):
     SOURCE_TEXT_FIELD_NUMBER: _builtins.int
     IS_FINAL_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    SPOKEN_END_MS_FIELD_NUMBER: _builtins.int
     segment: _builtins.int
     """The segment."""
     revision: _builtins.int
@@ -347,6 +348,8 @@ class Caption(_message.Message):
     """Whether it is final."""
     late: _builtins.bool
     """Whether it was said before anybody listened in this language, and is for those who asked for what was said."""
+    spoken_end_ms: _builtins.int
+    """When the end of its speech arrived at the owner, ms since the Unix epoch. Of final captions."""
     def __init__(
         self,
         *,
@@ -356,10 +359,11 @@ class Caption(_message.Message):
         source_text: _builtins.str = ...,
         is_final: _builtins.bool = ...,
         late: _builtins.bool = ...,
+        spoken_end_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_final", b"is_final", "late", b"late", "revision", b"revision", "segment", b"segment", "source_text", b"source_text", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_final", b"is_final", "late", b"late", "revision", b"revision", "segment", b"segment", "source_text", b"source_text", "spoken_end_ms", b"spoken_end_ms", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
