@@ -21,10 +21,11 @@ class SegmentTraces:
         self, *, session_id: str, language: str, engine: str, clock_ns: Callable[[], int] = time.time_ns
     ) -> None:
         self._attributes: dict[str, str | int | float | bool] = {
-            tracing.SESSION: session_id,
             tracing.LANGUAGE: language,
             tracing.ENGINE: engine,
         }
+        if session_id:  # a talk's first stream is opened before its session
+            self._attributes[tracing.SESSION] = session_id
         self._clock_ns = clock_ns
         self._positions: list[int] = []
         self._heard: list[tuple[str, int]] = []
