@@ -24,6 +24,12 @@ FAILING: Final = (
 """What streams and engines fail with."""
 CLOSED_WITH: Final = ("1000", "1001", "1005", "1006", "1009", "1011", "4408", "4429", "other")
 
+STORE_OPERATIONS: Final = (
+    *("create", "find", "seat", "successor", "join", "hand_over", "rotate", "change_language"),
+    *("update_broadcast", "end", "leave", "leave_all", "sweep", "live_page"),
+    *("renew_lease", "lapse", "connections_of"),
+)
+
 _Labels = Mapping[str, str]
 _NONE: Final[tuple[_Labels, ...]] = ({},)
 
@@ -68,7 +74,7 @@ _GATEWAY: Final[tuple[tuple[Counter, Iterable[_Labels]], ...]] = (
     (on.LIVE_CLIPS_LEFT_OUT, _NONE),
 )
 _SESSION: Final[tuple[tuple[Counter, Iterable[_Labels]], ...]] = (
-    (on.STORE_FAILURES, _each(operation=("create", "find", "join", "leave", "sweep", "renew_lease"))),
+    (on.STORE_FAILURES, _each(operation=STORE_OPERATIONS)),
     (on.STORE_THROTTLED, _each(operation=("GetItem", "Query", "Scan", "TransactWriteItems", "UpdateItem"))),
     (on.RATE_LIMITS_SKIPPED, _each(limit=("new sessions", "joins from this address"))),
 )
