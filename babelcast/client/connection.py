@@ -30,6 +30,7 @@ from babelcast.protocol.server_messages import (
     ServerMessage,
     TranslatedAudio,
 )
+from babelcast.telemetry import tracing
 
 AnswerT = TypeVar("AnswerT", bound=ServerMessage)
 _SILENT_CLOSE = 4408
@@ -138,10 +139,13 @@ class Connection:
         return got
 
     async def send(self, message: ClientMessage) -> None:
-        """Send a message without waiting for an answer.
+        """Send a message without waiting for an answer; it continues the trace that it is sent in, if any.
 
         Raises: ServiceUnavailable when the connection is lost.
         """
+        here = tracing.here()
+        if here and not message.traceparent:
+            message = msgspec.structs.replace(message, traceparent=here)
         await self._send(codec.encode_client(message))
 
     async def send_bytes(self, data: bytes) -> None:

@@ -89,14 +89,14 @@ class Probe:
         on_response: Callable[..., Awaitable[None]] = Transcribing._on_response
         write: Callable[..., None] = Outlet.write
 
-        def fed(pipeline: Pipeline, pcm: bytes, *more: object) -> None:
+        def fed(pipeline: Pipeline, pcm: bytes, *more: object, **named: object) -> None:
             session = pipeline._session.session_id
             self._fed[session].append(time.monotonic())
             self._under_way[id(pcm)] = session
-            feed(pipeline, pcm, *more)
+            feed(pipeline, pcm, *more, **named)
 
-        async def sent(stream: TranscriptionStream, pcm: bytes) -> None:
-            await send_pcm(stream, pcm)
+        async def sent(stream: TranscriptionStream, pcm: bytes, *more: object) -> None:
+            await send_pcm(stream, pcm, *more)
             session = self._under_way.pop(id(pcm), None)
             if session is not None:
                 self._sent[session].append(time.monotonic())
