@@ -12,7 +12,7 @@ NATS_PORT ?= 4222
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench release lock
+.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench rollout rollback soak release lock
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -76,6 +76,15 @@ nats: ## serve NATS with JetStream on NATS_PORT (4222), messages in var/nats
 
 bench: setup ## measure: word errors, latency, capacity, fan-out (what bench/ holds)
 	@deploy/dev/bench $(SPEECH)
+
+rollout: setup ## bring ENV (dev, staging, prod; compose with VERSION) to a new version; taken back if smoke tests fail
+	@ENV=$(ENV) VERSION=$(VERSION) deploy/rollout/rollout
+
+rollback: setup ## bring ENV back to what it was before the last rollout, and run the smoke tests
+	@ENV=$(ENV) deploy/rollout/rollback
+
+soak: setup ## talk and listen for SOAK_MINUTES (30) with real engines; memory and lag must stay flat, nothing be lost
+	@$(bin)/python -m bench.soak --speech $(SPEECH) --minutes $${SOAK_MINUTES:-30} $(ARGS)
 
 release: setup ## write down that this commit is VERSION, for what comes after to be compared with
 	@deploy/dev/release $(VERSION)

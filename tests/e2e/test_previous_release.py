@@ -12,7 +12,7 @@ import pytest
 
 from babelcast.client import AudioDropped, Event, Listener, Speaker
 from tests.e2e.audience import Heard
-from tests.e2e.fleet import SCRIPTED, Fleet, Member, running
+from tests.e2e.fleet import Fleet, Member, running
 from tests.e2e.releases import PACKAGES, environ_of, last_release, unpacked
 from tests.e2e.talks import Talk
 from tests.nats_server import NatsServer
@@ -41,7 +41,6 @@ async def fleet(mortal_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Fleet]
         DRAIN_SECONDS="20",
         DRAIN_LINGER_SECONDS="0.2",
         DRAIN_WINDOW_SECONDS="0.5",
-        **SCRIPTED,
     ) as started:
         yield started
 
