@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from babelcast.pcm import SAMPLE_RATE_HZ
+from babelcast.telemetry import instruments
 from transcription_svc.audio import Samples
 from transcription_svc.dynamics import NEUTRAL, Baseline, Dynamics, FrameTrack, Unmeasured, measure, pitches
 from transcription_svc.quality import Finding, Look, QualityChange, QualityMonitor, QualityPolicy, judge
@@ -65,6 +66,7 @@ class Listening:
     async def dynamics(self, start: int, end: int, text: str) -> Dynamics:
         """How the segment between two positions was said; neutral when that is not known in time."""
         if not await self._pitched():
+            instruments.DYNAMICS_FAILURES.add(1)
             return NEUTRAL
         new = measure(self._track.between(start, end), text)
         if new is None:

@@ -14,6 +14,7 @@ from babelcast.errors import AudioChunkTooLarge, InvalidMessage, Moving
 from babelcast.pcm import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from babelcast.telemetry import instruments
 from babelcast.transcription.v1 import transcription_pb2 as pb
+from transcription_svc.arrivals import Arrivals
 from transcription_svc.audio import FRAME_SAMPLES, Framer, PcmReader, Samples
 from transcription_svc.delivery import Delivered, Delivery
 from transcription_svc.engines.base import Recognition, SegmentResult, StreamOptions, Transcriber
@@ -65,6 +66,7 @@ class TranscriptionStream:
         self._context = config.context_ms * SAMPLE_RATE_HZ // 1000 // FRAME_SAMPLES * FRAME_SAMPLES
         """Samples still to come, whole frames, that only warm the detection of speech up."""
         self._position = 0
+        self._arrivals = Arrivals()
         self._received = 0
         """Samples of the stream's own rate, context included."""
         self._traces = SegmentTraces(
@@ -171,6 +173,7 @@ class TranscriptionStream:
         if not len(samples):
             return
         self._position += len(samples)
+        self._arrivals.came(self._position, self._clock())
         speech = self._speech.probabilities(samples)
         await self._listening.hear(samples, speech)
         await recognition.feed(samples, speech)
@@ -204,7 +207,12 @@ class TranscriptionStream:
         if not delivered.result.is_final:
             self._between.clear()
             self._traces.partial(delivered.result)
-        await self._send(await self._result_response(delivered.result))
+        response = await self._result_response(delivered.result)
+        if delivered.result.is_final:
+            delay_s = self._arrivals.delay_s(delivered.result.end, self._clock())
+            if delay_s is not None:
+                instruments.FINAL_DELAY.record(delay_s)
+        await self._send(response)
         if delivered.result.is_final:
             self._between.set()
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelcast.telemetry import tracing
+from babelcast.telemetry.instruments import ENGINE, LANGUAGE, TRANSLATION_DURATION
 from translation_svc import numerals, repairs
 from translation_svc.cache import Cache, Keep, cache_key
 from translation_svc.cost import Tally, Use, uncounted
@@ -156,8 +158,11 @@ class Chain:
 
         async def make() -> str:
             repaired = repairs.before(text, step)
+            began_s = time.perf_counter()
             with tracing.stage(f"engine {step.engine}", attributes=traced):
                 translated = await engine.translate(repaired, step.pair, urgency=way.urgency, context=before)
+            labels = {ENGINE: step.engine, LANGUAGE: step.pair.target}
+            TRANSLATION_DURATION.record(time.perf_counter() - began_s, labels)
             way.tally(Use(Component.TRANSLATION, step.engine, step.pair.target, len(repaired)))
             return repairs.after(translated, step)
 

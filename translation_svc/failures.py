@@ -12,6 +12,8 @@ EngineFailure            an engine did not do its work; the segment's language g
 """
 
 from babelcast.errors import BabelcastError, ErrorCode, ServiceUnavailable
+from babelcast.telemetry.instruments import CODE, COMPONENT, ENGINE, TRANSLATION_FAILURES
+from translation_svc.segments import Component
 
 
 class EngineFailure(ServiceUnavailable):
@@ -74,3 +76,10 @@ class EnginePoisoned(EngineRefused):
 
     def __init__(self, engine: str) -> None:
         super().__init__(engine, "it did not survive this before")
+
+
+def count(component: Component, error: BaseException) -> None:
+    """Count a segment that a language does not get, by the engine that failed; none when time ran out."""
+    engine = error.engine if isinstance(error, EngineFailure) else ""
+    code = error.code if isinstance(error, BabelcastError) else ErrorCode.SERVICE_UNAVAILABLE
+    TRANSLATION_FAILURES.add(1, {COMPONENT: component.value, ENGINE: engine, CODE: code.value})

@@ -1,11 +1,13 @@
 """What a stream's lanes ask for: text, voice and Opus, from engines that all streams share."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Protocol, TypeVar
 
 from babelcast.errors import UnsupportedLanguage
 from babelcast.telemetry import tracing
+from babelcast.telemetry.instruments import ENGINE, SPEECH_DURATION
 from translation_svc import opus
 from translation_svc.chain import Chain
 from translation_svc.cost import Tally, Use, uncounted
@@ -139,9 +141,11 @@ class EngineInterpreter:
             return Clip(b"", _VOICE_SAMPLE_RATE_HZ)
 
         async def say() -> Clip:
+            began_s = time.perf_counter()
             with tracing.stage("voice") as stage:
                 clip = await self._voice.speak(text, language=language, prosody=prosody, tier=tier)
                 stage.span.set_attribute(tracing.ENGINE, clip.engine)
+            SPEECH_DURATION.record(time.perf_counter() - began_s, {ENGINE: clip.engine})
             tally(Use(Component.SPEECH, clip.engine, language, clip.characters))
             return clip
 

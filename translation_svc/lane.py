@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from babelcast.errors import BabelcastError, ErrorCode
 from babelcast.telemetry import tracing
+from babelcast.telemetry.instruments import GENERATED, KIND, LANGUAGE
+from translation_svc import failures
 from translation_svc.cost import Tally, uncounted
 from translation_svc.glossary import Glossary
 from translation_svc.governor import VOICE_LAG_S, Governor
@@ -179,6 +181,8 @@ class Lane:
                     stage.traceparent,
                 )
             )
+        if segment.is_final:
+            GENERATED.add(1, {LANGUAGE: self.language, KIND: "caption"})
         if segment.is_final and work.target.speak:
             ended_s = work.arrived_s - segment.ended_ago_s
             await self._speaking.put(
@@ -213,6 +217,8 @@ class Lane:
 
     def _failure(self, segment: Segment, error: BaseException, traceparent: str) -> Failure:
         component = Component.TRANSLATION
+        if segment.is_final:
+            failures.count(component, error)
         reason = error.code if isinstance(error, BabelcastError) else ErrorCode.SERVICE_UNAVAILABLE
         log.warning(
             "segment failed",

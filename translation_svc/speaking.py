@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from babelcast.errors import BabelcastError, ErrorCode
 from babelcast.telemetry import tracing
-from babelcast.telemetry.instruments import LANGUAGE, OUTCOME, VOICE_PACE, VOICE_TEXTS
+from babelcast.telemetry.instruments import GENERATED, KIND, LANGUAGE, OUTCOME, VOICE_PACE, VOICE_TEXTS
+from translation_svc import failures
 from translation_svc.cost import Tally
 from translation_svc.governor import Governor, Rest, Say, Skip, Text
 from translation_svc.interpreter import Interpreter
@@ -173,6 +174,7 @@ class Speaking:
             now_s=now_s,
         )
         self._count("spoken")
+        GENERATED.add(len(taken), {LANGUAGE: self._language, KIND: "voice"})
         for _ in taken[1:]:
             self._count("merged")
         VOICE_PACE.record(say.pace, {LANGUAGE: self._language})
@@ -203,6 +205,7 @@ class Speaking:
         reason = error.code if isinstance(error, BabelcastError) else ErrorCode.SERVICE_UNAVAILABLE
         log.warning("speech failed", extra={"language": self._language, "error": type(error).__name__})
         for waiting in taken:
+            failures.count(Component.SPEECH, error)
             number, revision = waiting.segment.number, waiting.segment.revision
             await self._emit(
                 Failure(

@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol, TypedDict, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from babelcast.backoff import Chance
+from babelcast.telemetry.instruments import CONSUMED_CAPACITY, OPERATION, STORE_THROTTLED, TABLE
 from session_svc.store.base import StoreUnavailable
 from session_svc.store.dynamodb import faults
 from session_svc.store.dynamodb.faults import (
@@ -25,15 +26,23 @@ from session_svc.store.dynamodb.faults import (
 from session_svc.store.dynamodb.outage import Outage
 from session_svc.store.dynamodb.rows import Item, Value
 
-ResultT = TypeVar("ResultT")
 Kind = Literal["Put", "Update", "Delete", "ConditionCheck"]
 
 PAGE: Final = 100
 LARGE_PAGE: Final = 1000
+COUNTED: Final = "TOTAL"
+"""What is asked of DynamoDB: to tell the capacity that a call took, indexes included."""
 _NAME = re.compile(r"#(\w+)")
 _VALUE = re.compile(r":(\w+)")
 
 log = logging.getLogger(__name__)
+
+
+class Capacity(TypedDict):
+    """What a call took of one table."""
+
+    TableName: str
+    CapacityUnits: float
 
 
 class Output(TypedDict, total=False):
@@ -43,12 +52,24 @@ class Output(TypedDict, total=False):
     Attributes: Item
     Items: list[Item]
     LastEvaluatedKey: Item
+    ConsumedCapacity: Capacity
+
+
+class TransactOutput(TypedDict, total=False):
+    """What is read of the answer of `transact_write_items`."""
+
+    ConsumedCapacity: list[Capacity]
+
+
+AnswerT = TypeVar("AnswerT", Output, TransactOutput)
 
 
 class Client(Protocol):
     """What is used of aiobotocore's client."""
 
-    async def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> Output: ...
+    async def get_item(
+        self, *, TableName: str, Key: Item, ConsistentRead: bool, ReturnConsumedCapacity: str
+    ) -> Output: ...
 
     async def update_item(
         self,
@@ -61,11 +82,16 @@ class Client(Protocol):
         ExpressionAttributeValues: Mapping[str, Value],
         ReturnValues: str,
         ReturnValuesOnConditionCheckFailure: str,
+        ReturnConsumedCapacity: str,
     ) -> Output: ...
 
     async def transact_write_items(
-        self, *, TransactItems: Sequence[Mapping[str, object]], ClientRequestToken: str
-    ) -> object: ...
+        self,
+        *,
+        TransactItems: Sequence[Mapping[str, object]],
+        ClientRequestToken: str,
+        ReturnConsumedCapacity: str,
+    ) -> TransactOutput: ...
 
     async def query(
         self,
@@ -76,6 +102,7 @@ class Client(Protocol):
         ExpressionAttributeNames: Mapping[str, str],
         ExpressionAttributeValues: Mapping[str, Value],
         Limit: int,
+        ReturnConsumedCapacity: str,
         ExclusiveStartKey: Item = ...,
     ) -> Output: ...
 
@@ -87,6 +114,7 @@ class Client(Protocol):
         FilterExpression: str,
         ExpressionAttributeNames: Mapping[str, str],
         ExpressionAttributeValues: Mapping[str, Value],
+        ReturnConsumedCapacity: str,
         ExclusiveStartKey: Item = ...,
     ) -> Output: ...
 
@@ -166,7 +194,10 @@ class Calls:
     async def get(self, table: str, key: Item) -> Item | None:
         """The row as it is now."""
         output = await self._repeated(
-            lambda: self._client.get_item(TableName=table, Key=key, ConsistentRead=True)
+            "GetItem",
+            lambda: self._client.get_item(
+                TableName=table, Key=key, ConsistentRead=True, ReturnConsumedCapacity=COUNTED
+            ),
         )
         return output.get("Item")
 
@@ -176,6 +207,7 @@ class Calls:
         Raises: ConditionFailed.
         """
         output = await self._repeated(
+            "UpdateItem",
             lambda: self._client.update_item(
                 TableName=write.table,
                 Key=write.row,
@@ -185,7 +217,8 @@ class Calls:
                 ExpressionAttributeValues=write.used_values,
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+                ReturnConsumedCapacity=COUNTED,
+            ),
         )
         return output["Attributes"]
 
@@ -197,7 +230,10 @@ class Calls:
         items = [write.in_transaction() for write in writes]
         token = str(uuid.uuid4())
         await self._repeated(
-            lambda: self._client.transact_write_items(TransactItems=items, ClientRequestToken=token)
+            "TransactWriteItems",
+            lambda: self._client.transact_write_items(
+                TransactItems=items, ClientRequestToken=token, ReturnConsumedCapacity=COUNTED
+            ),
         )
 
     async def first(self, table: str, index: Index, value: str, *, limit: int = PAGE) -> list[Item]:
@@ -213,6 +249,7 @@ class Calls:
         """Rows of an index under a hash key as `first`, but after a page's LastEvaluatedKey."""
         start: dict[str, Item] = {} if after is None else {"ExclusiveStartKey": after}
         return await self._repeated(
+            "Query",
             lambda: self._client.query(
                 TableName=table,
                 IndexName=index.name,
@@ -220,8 +257,9 @@ class Calls:
                 ExpressionAttributeNames={"#hash": index.hash_key},
                 ExpressionAttributeValues={":value": {"S": value}},
                 Limit=limit,
+                ReturnConsumedCapacity=COUNTED,
                 **start,
-            )
+            ),
         )
 
     async def every(self, table: str, index: Index, value: str) -> list[Item]:
@@ -239,7 +277,8 @@ class Calls:
         found: list[Item] = []
         start: dict[str, Item] = {}
         while True:
-            output = await self._repeated(functools.partial(self._page, table, attribute, value, start))
+            scan = functools.partial(self._page, table, attribute, value, start)
+            output = await self._repeated("Scan", scan)
             found += output["Items"]
             if not (last := output.get("LastEvaluatedKey")):
                 return found
@@ -252,10 +291,11 @@ class Calls:
             FilterExpression="#attribute = :value",
             ExpressionAttributeNames={"#attribute": attribute},
             ExpressionAttributeValues={":value": value},
+            ReturnConsumedCapacity=COUNTED,
             **start,
         )
 
-    async def _repeated(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def _repeated(self, operation: str, call: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         busy = conflicts = 0
         unsure = False
         if not self._outage.admits():
@@ -267,12 +307,15 @@ class Calls:
             except (ClientError, BotoCoreError) as error:
                 fault = faults.diagnose(error)
                 cause = error
+                if faults.is_throttled(error):
+                    STORE_THROTTLED.add(1, {OPERATION: operation})
                 if isinstance(error, ClientError):
                     self._outage.answered()
                 elif fault is not Fault.BROKEN:
                     self._outage.unanswered(begun_s)
             else:
                 self._outage.answered()
+                _count(answer)
                 return answer
             if isinstance(fault, ConditionFailed):
                 raise ConditionFailed(fault.rows, unsure=unsure) from cause
@@ -292,3 +335,11 @@ class Calls:
                 )
                 raise StoreUnavailable from cause
             await self._sleep(delay_s)
+
+
+def _count(answer: Output | TransactOutput) -> None:
+    """Count the capacity that a call took, where that was told."""
+    told = answer.get("ConsumedCapacity") or ()
+    for each in told if isinstance(told, list) else (told,):
+        if each:
+            CONSUMED_CAPACITY.add(each["CapacityUnits"], {TABLE: each["TableName"]})

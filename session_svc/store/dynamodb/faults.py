@@ -79,6 +79,15 @@ def diagnose(error: ClientError | BotoCoreError) -> Fault | ConditionFailed:
     return Fault.BROKEN
 
 
+def is_throttled(error: ClientError | BotoCoreError) -> bool:
+    """Whether a call was turned away for its rate; of a transaction, any part of it."""
+    if not isinstance(error, ClientError):
+        return False
+    reasons = error.response.get("CancellationReasons", [])
+    codes = [code_of(error), *(str(reason.get("Code")) for reason in reasons)]
+    return any(_CODES.get(code) is Fault.BUSY for code in codes)
+
+
 def code_of(error: ClientError | BotoCoreError) -> str:
     """The name of the error, for the log."""
     if isinstance(error, ClientError):

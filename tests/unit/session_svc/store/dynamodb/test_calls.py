@@ -26,6 +26,7 @@ from session_svc.store.dynamodb.faults import (
 from session_svc.store.dynamodb.outage import Outage
 from session_svc.store.dynamodb.rows import Item
 from session_svc.store.dynamodb.store import OPERATION_S
+from tests.measured import Measured
 
 ADDRESS = "http://127.0.0.1:1"
 WRITE = Write(
@@ -67,10 +68,11 @@ class Failing:
         self._fail()
         return {"Attributes": ROW}
 
-    async def transact_write_items(self, *, ClientRequestToken: str, **_: object) -> None:  # noqa: N803
+    async def transact_write_items(self, *, ClientRequestToken: str, **_: object) -> dict[str, object]:  # noqa: N803
         """Keep the token."""
         self.tokens.append(ClientRequestToken)
         self._fail()
+        return {"ConsumedCapacity": [{"TableName": "seats", "CapacityUnits": 4.0}]}
 
     def _fail(self) -> None:
         if self.errors:
@@ -210,3 +212,12 @@ def test_a_write_names_what_it_uses() -> None:
     """Names and values are those of its expressions, as DynamoDB demands."""
     assert WRITE.names == {"#a": "a"}
     assert WRITE.used_values == {":a": {"S": "1"}}
+
+
+async def test_capacity_and_throttling_are_counted(measured: Measured) -> None:
+    """What DynamoDB charges is counted by table, and every call that it turned away for its rate."""
+    throttled = said("TransactionCanceledException", reasons=["None", "ThrottlingError"])
+    rig = Rig(throttled, BUSY, CONFLICT)
+    await rig.calls.transact(WRITE)
+    assert measured.total("babelcast.store.throttled", operation="TransactWriteItems") == 2
+    assert measured.total("babelcast.store.consumed_capacity", table="seats") == 4

@@ -105,6 +105,7 @@ class Conflicting:
         *,
         TransactItems: Sequence[Mapping[str, Mapping[str, object]]],  # noqa: N803
         ClientRequestToken: str,  # noqa: N803
+        ReturnConsumedCapacity: str,  # noqa: N803
     ) -> object:
         """Take the rows, or refuse."""
         rows = [_row(entry) for item in TransactItems for entry in item.values()]
@@ -117,7 +118,9 @@ class Conflicting:
         self.busy.update(rows)
         try:
             return await self.client.transact_write_items(
-                TransactItems=TransactItems, ClientRequestToken=ClientRequestToken
+                TransactItems=TransactItems,
+                ClientRequestToken=ClientRequestToken,
+                ReturnConsumedCapacity=ReturnConsumedCapacity,
             )
         finally:
             self.busy.difference_update(rows)
