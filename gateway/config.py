@@ -97,3 +97,8 @@ class GatewayConfig:
     drain_window_seconds: Seconds = setting(
         10, "Time over which clients of a gateway that stops are asked to move, s."
     )
+
+    @property
+    def scheme(self) -> str:
+        """Of the gateway's own addresses."""
+        return "https" if self.tls_cert else "http"

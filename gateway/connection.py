@@ -331,13 +331,14 @@ class Connection:
             await self._identity(message.token)
         await self._give_up_role()
         self._known = True
-        taken = await self._desk.sessions.refresh(
-            api.RefreshConnectionRequest(
-                session_id=message.session_id,
-                connection_id=self.connection_id,
-                resume_token=message.resume_token,
+        with self._desk.guesses.looking(self._visit.address, self._desk.clock()):
+            taken = await self._desk.sessions.refresh(
+                api.RefreshConnectionRequest(
+                    session_id=message.session_id,
+                    connection_id=self.connection_id,
+                    resume_token=message.resume_token,
+                )
             )
-        )
         if taken.role == api.ROLE_SPEAKER:
             self._role = await Speaker.take_over(
                 self._desk,

@@ -37,9 +37,10 @@ class Listener:
     ) -> "Listener":
         """Take a seat. Raises: BabelcastError."""
         async with desk.hub.door.passing():
-            listener = await cls._join(
-                desk, message, address=address, connection_id=connection_id, outlet=outlet
-            )
+            with desk.guesses.looking(address, desk.clock()):
+                listener = await cls._join(
+                    desk, message, address=address, connection_id=connection_id, outlet=outlet
+                )
         if not message.resume_token:
             LISTENERS_JOINED.add(1, {LANGUAGE: listener._language})
         return listener

@@ -32,6 +32,7 @@ from babelcast.rpc.credentials import Calling
 from babelcast.telemetry.instruments import CONNECTIONS, ROLE, SESSIONS
 from gateway import measuring
 from gateway.address import client_address, limited_as, networks, reachable
+from gateway.capacity import most_connections
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, Visit
 from gateway.departure import Departure, Schedule, unless_hurried
@@ -39,6 +40,7 @@ from gateway.desk import Desk, Languages
 from gateway.fanout import Hub
 from gateway.front import Front, Lobby
 from gateway.garbage import Garbage
+from gateway.guessing import Guesses
 from gateway.http import Answer, bearer
 from gateway.lease import keep_lease
 from gateway.limits import KeyedBuckets
@@ -47,6 +49,7 @@ from gateway.permissions import Role
 from gateway.rooms import Rooms
 from gateway.sessions import IDEMPOTENT, SERVICE, Sessions
 from gateway.streams import Stations
+from gateway.tls import HANDSHAKE_S, ServerTls, server_tls
 from gateway.web.app import application
 from gateway.web.live import LivePages
 from gateway.web.origins import AllowedOrigins
@@ -79,8 +82,8 @@ class Issuers:
     local: LocalIssuer | None = None
     configured: Trust | None = None
 
-    def trust(self, host: str, port: int) -> Trust:
-        """What good tokens look like; local keys are fetched from this gateway, which listens there, like any
+    def trust(self, base: str) -> Trust:
+        """What good tokens look like; local keys are fetched from this gateway, which is at `base`, like any
         other's.
 
         Raises: ServiceUnavailable when there is no issuer.
@@ -89,7 +92,7 @@ class Issuers:
             return self.configured
         if self.local is None:
             raise ServiceUnavailable("No token issuer is configured.")
-        return local_trust(f"http://{reachable(host)}:{port}{JWKS_PATH}")
+        return local_trust(f"{base}{JWKS_PATH}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ class Gateway:
         self.port = port
         self._neighbours = neighbours
         self._desk = desk
-        self._lobby = Lobby()
+        self._most_connections = most_connections(desk.config)
+        self._lobby = Lobby(full=self._is_full)
         self._live = LiveStreams(desk)
         self._pages = PageServer(
             application(
@@ -165,6 +169,7 @@ class Gateway:
         """
         async with contextlib.AsyncExitStack() as stack:
             neighbours = neighbours or Neighbours()
+            tls = server_tls(config)
             listening = _listen(config.host, config.port, shared=neighbours.on_port)
             stack.callback(listening.close)
             host, port = listening.getsockname()[:2]
@@ -175,7 +180,8 @@ class Gateway:
             translation_channel = open_channel(config.translation_target, calling=calling)
             for channel in (sessions_channel, transcription_channel, translation_channel):
                 stack.push_async_callback(channel.close)
-            verifier = await stack.enter_async_context(open_verifier(issuers.trust(host, port)))
+            own = issuers.trust(f"{config.scheme}://{reachable(host)}:{port}")
+            verifier = await stack.enter_async_context(open_verifier(own, own=issuers.configured is None))
             sessions = Sessions(sessions_channel)
             stations = Stations(transcription_channel, translation_channel)
             hub = Hub(
@@ -199,6 +205,7 @@ class Gateway:
                 hub=hub,
                 rooms=rooms,
                 prices=prices.load(config.prices_file),
+                guesses=Guesses(per_min=config.rate_limit_wrong_codes_per_min),
                 clock_ms=wall_clock_ms,
                 clock=clock,
             )
@@ -215,7 +222,7 @@ class Gateway:
             stack.push_async_callback(gateway._pages.aclose)
             stack.push_async_callback(gateway._live.aclose)
             stack.callback(gateway._lobby.close)
-            server = gateway._server = await gateway._serve(listening)
+            server = gateway._server = await gateway._serve(listening, tls)
             stack.push_async_callback(_close_server, server)
             gateway._resources = stack.pop_all()
         log.info("gateway listens", extra={"port": gateway.port})
@@ -295,11 +302,13 @@ class Gateway:
         if self._neighbours.on_port and self._server is not None:
             self._server.server.close()  # the kernel gives them to the other processes from now on
 
-    async def _serve(self, listening: socket.socket) -> Server:
+    async def _serve(self, listening: socket.socket, tls: ServerTls | None) -> Server:
         config = self._desk.config
         return await serve(
             self._on_connection,
             sock=listening,
+            ssl=None if tls is None else tls.context,
+            ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
             process_request=self._on_request,
             process_response=_count_response,
             compression=None,
@@ -322,22 +331,33 @@ class Gateway:
 
         return Front(websocket=websocket, http=lambda: self._pages.connection(websocket), lobby=self._lobby)
 
+    def _is_full(self) -> bool:
+        server = self._server
+        sockets = 0 if server is None else len(server.all_connections)
+        return len(self._lobby) + self._pages.open_connections + sockets >= self._most_connections
+
     async def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        refusal = await self._look_at(connection, request)
+        if refusal is None:
+            return None
+        return refusal.response(encrypted=self._desk.config.scheme == "https")
+
+    async def _look_at(self, connection: ServerConnection, request: Request) -> Answer | None:
         try:
             target = urlsplit(request.path)
         except ValueError:
-            return Answer(HTTPStatus.BAD_REQUEST, b"That is no address.\n").response()
+            return Answer(HTTPStatus.BAD_REQUEST, b"That is no address.\n")
         if target.path not in WEBSOCKET_PATHS:
-            return Answer(HTTPStatus.NOT_FOUND, b"There is nothing here.\n").response()
+            return Answer(HTTPStatus.NOT_FOUND, b"There is nothing here.\n")
         host = request.headers.get("Host", "")
         if not self._origins.allow(request.headers.get_all("Origin"), host=host):
-            return Answer(HTTPStatus.FORBIDDEN, b"Pages of that site may not connect.\n").response()
+            return Answer(HTTPStatus.FORBIDDEN, b"Pages of that site may not connect.\n")
         if self._refusing:
             wait_s = ELSEWHERE_S if self._neighbours.on_bus else float(self._desk.config.drain_seconds)
-            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n", retry_after_s=wait_s).response()
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n", retry_after_s=wait_s)
         visit_or_refusal = await self._visit(connection, request, query=dict(parse_qsl(target.query)))
         if isinstance(visit_or_refusal, Answer):
-            return visit_or_refusal.response()
+            return visit_or_refusal
         self._visits[connection] = visit_or_refusal
         return None
 

@@ -440,7 +440,7 @@ def _session_created(
     desk: Desk,
 ) -> say.SessionCreated:
     session, settings = created.session, created.session.settings
-    base = desk.config.public_url.rstrip("/") or f"http://{host}"
+    base = desk.config.public_url.rstrip("/") or f"{desk.config.scheme}://{host}"
     return say.SessionCreated(
         session_id=session.session_id,
         source_language=settings.source_language,

@@ -100,12 +100,13 @@ def _abort(request: web.Request) -> None:
         request.transport.abort()
 
 
-async def _secure(_: web.Request, response: web.StreamResponse) -> None:
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
     framed = security.may_be_framed(response.headers.get("Content-Security-Policy", ""))
     for name, value in security.EVERYWHERE.items():
         if name != "X-Frame-Options" or not framed:
             response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", answers.NEVER_KEEP)
+    response.headers.update(security.transport_headers(request.transport))
     response.headers["Server"] = NAME
 
 
