@@ -96,6 +96,12 @@ def rate(metric: str, by: str = "", where: str = "", legend: str = "") -> Query:
     )
 
 
+def events(metric: str, by: str, legend: str = "") -> Query:
+    """A counter's growth each second, for those values of the labels `by` of which there is any."""
+    grows = rate(metric, by, legend=legend)
+    return Query(f"{grows.expr} > 0", grows.legend)
+
+
 def percentile(share: float, histogram: str, by: str = "", where: str = "", legend: str = "") -> Query:
     """What `share` of a histogram's values stay under, for each value of the labels `by`."""
     labels = f"le, {by}" if by else "le"

@@ -4,6 +4,9 @@ from typing import Final
 
 from deploy.observability.panels import Board, Graph, Number, Query, Row, percentile, percentiles, rate
 
+_UNARY = '{method!~".*/(StreamingTranscribe|StreamingTranslate|WatchSessions)"}'
+_PROMPT = '{action!="endSession"}'
+"""Ending a session waits for its last sentences."""
 _LAG_BUDGET, _JOIN_BUDGET = 0.05, 0.005
 
 OVERVIEW: Final = Board(
@@ -89,7 +92,9 @@ OVERVIEW: Final = Board(
                     percentiles("babelcast_gateway_transcript_forwarding_seconds"),
                     "s",
                 ),
-                Graph("Control messages", percentiles("babelcast_gateway_control_seconds"), "s"),
+                Graph(
+                    "Control messages", percentiles("babelcast_gateway_control_seconds", where=_PROMPT), "s"
+                ),
                 Graph(
                     "End to end by language, p95",
                     [
@@ -107,11 +112,11 @@ OVERVIEW: Final = Board(
                     "Calls between services, p95",
                     [
                         percentile(
-                            0.95, "babelcast_rpc_client_duration_seconds", "method", legend="{{method}}"
+                            0.95, "babelcast_rpc_client_duration_seconds", "method", _UNARY, "{{method}}"
                         )
                     ],
                     "s",
-                    "As the caller sees them. Streams last as long as a talk.",
+                    "As the caller sees them, without streams, which last as long as a talk.",
                 ),
             ],
         ),

@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from deploy.observability.panels import Board, Graph, Number, Query, Row, percentile, percentiles, rate
+from deploy.observability.panels import (
+    Board,
+    Graph,
+    Number,
+    Query,
+    Row,
+    events,
+    percentile,
+    percentiles,
+    rate,
+)
 
 _CALLED = '{method=~"SessionService/.*", method!="SessionService/WatchSessions"}'
 _PROMPT = '{action!="endSession"}'
@@ -52,10 +62,10 @@ SESSIONS: Final = Board(
                     "cps",
                     stacked=True,
                 ),
-                Graph("Joins by outcome", [rate("babelcast_gateway_joins_total", "outcome")], "cps"),
+                Graph("Joins by outcome", [events("babelcast_gateway_joins_total", "outcome")], "cps"),
                 Graph(
                     "Connections closed",
-                    [rate("babelcast_gateway_connections_closed_total", "code")],
+                    [events("babelcast_gateway_connections_closed_total", "code")],
                     "cps",
                     "By WebSocket close code: 1000 and 1001 are in order, 1011 is a fault of ours.",
                 ),
@@ -97,11 +107,13 @@ SESSIONS: Final = Board(
             [
                 Graph(
                     "Errors told to clients",
-                    [rate("babelcast_gateway_errors_total", "code")],
+                    [events("babelcast_gateway_errors_total", "code")],
                     "cps",
                     "By the code of the client protocol.",
                 ),
-                Graph("Answers over HTTP", [rate("babelcast_gateway_http_responses_total", "class")], "cps"),
+                Graph(
+                    "Answers over HTTP", [events("babelcast_gateway_http_responses_total", "class")], "cps"
+                ),
                 Graph(
                     "Slow clients",
                     [

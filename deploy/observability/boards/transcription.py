@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from deploy.observability.panels import Board, Graph, Number, Query, Row, percentiles, rate
+from deploy.observability.panels import Board, Graph, Number, Query, Row, events, percentiles, rate
 
 TRANSCRIPTION: Final = Board(
     uid="babelcast-transcription",
@@ -60,13 +60,13 @@ TRANSCRIPTION: Final = Board(
                     [
                         rate("babelcast_gateway_audio_chunks_total", legend="taken"),
                         rate("babelcast_gateway_audio_chunks_missing_total", legend="missing"),
-                        rate("babelcast_gateway_audio_refused_total", "code", legend="refused: {{code}}"),
+                        events("babelcast_gateway_audio_refused_total", "code", legend="refused: {{code}}"),
                     ],
                     "cps",
                 ),
                 Graph(
                     "Refused",
-                    [rate("babelcast_gateway_audio_refused_total", "code")],
+                    [events("babelcast_gateway_audio_refused_total", "code")],
                     "cps",
                     "Audio that is not valid, too large, or too much.",
                 ),
@@ -167,7 +167,7 @@ TRANSCRIPTION: Final = Board(
                         rate(
                             "babelcast_rpc_server_duration_seconds_count",
                             "code",
-                            '{method=~".*TranscriptionService.*", code!="OK"}',
+                            '{method=~"TranscriptionService/.*", code!="OK"}',
                         )
                     ],
                     "cps",

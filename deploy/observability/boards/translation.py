@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from deploy.observability.panels import Board, Graph, Number, Query, Row, percentile, percentiles, rate
+from deploy.observability.panels import (
+    Board,
+    Graph,
+    Number,
+    Query,
+    Row,
+    events,
+    percentile,
+    percentiles,
+    rate,
+)
 
 TRANSLATION: Final = Board(
     uid="babelcast-translation",
@@ -83,7 +93,7 @@ TRANSLATION: Final = Board(
                 ),
                 Graph(
                     "Failures",
-                    [rate("babelcast_translation_failures_total", "component, engine, code")],
+                    [events("babelcast_translation_failures_total", "component, engine, code")],
                     "cps",
                 ),
                 Graph(
