@@ -1,5 +1,6 @@
 """JSON lines for machines."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -11,6 +12,8 @@ import pytest
 from babelcast import logs
 from babelcast.config import ConfigError
 from babelcast.logs import JsonFormatter
+from babelcast.telemetry import tracing
+from tests.traced import recording
 
 
 def line(record: logging.LogRecord) -> dict[str, object]:
@@ -192,3 +195,40 @@ def test_an_exception_that_ends_the_process_is_logged_too(
     assert json.loads(capsys.readouterr().err)["exception"] == "ValueError: [hidden]"
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert capsys.readouterr().err == "KeyboardInterrupt\n"
+
+
+async def test_a_line_tells_what_it_is_about() -> None:
+    """The session, the connection as a hash, and the trace, where they are known: in a task and those that it
+    starts, and in no other.
+    """
+
+    async def written(*, session: str = "") -> dict[str, object]:
+        if session:
+            logs.bind(session=session, connection_id="connection-1")
+        with tracing.under("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" if session else ""):
+            return await asyncio.create_task(_line())
+
+    async def _line() -> dict[str, object]:
+        return line(record(port=8080))
+
+    with recording():
+        bound = await asyncio.create_task(written(session="golden-eagle-427"))
+        free = await asyncio.create_task(written())
+    assert bound["session"] == "golden-eagle-427"
+    assert bound["connection"] == logs.hashed("connection-1") != "connection-1"
+    assert bound["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert bound["span_id"] == "00f067aa0ba902b7"
+    assert not {"session", "connection", "trace_id", "span_id"} & free.keys()
+
+
+async def test_a_connection_that_is_left_is_told_no_more() -> None:
+    """What a line says itself comes before what is known."""
+
+    async def written() -> list[dict[str, object]]:
+        logs.bind(session="golden-eagle-427", connection_id="connection-1")
+        logs.bind(connection_id="")
+        return [line(record()), line(record(session="quiet-owl-123"))]
+
+    left, said = await asyncio.create_task(written())
+    assert "connection" not in left
+    assert (left["session"], said["session"]) == ("golden-eagle-427", "quiet-owl-123")

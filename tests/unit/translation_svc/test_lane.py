@@ -1,12 +1,14 @@
 """One language of one stream."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from babelcast.errors import ErrorCode
+from tests.traced import parent_of, recording, traceparent_of
 from translation_svc.cost import Tally, uncounted
 from translation_svc.failures import EngineDied
 from translation_svc.glossary import Glossary
@@ -35,6 +37,7 @@ class Desk:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.gate.set()
+        self.asked = asyncio.Event()
         self.translated: list[tuple[str, Urgency]] = []
         self.contexts: list[str] = []
         self.fail_text = ""
@@ -65,6 +68,7 @@ class Desk:
         context: str = "",
     ) -> str:
         self.translated.append((text, urgency))
+        self.asked.set()
         self.contexts.append(context)
         await self.gate.wait()
         if text == self.fail_text:
@@ -348,3 +352,59 @@ async def test_the_sentence_before_is_context() -> None:
     await lane.close()
     await running
     assert desk.contexts == ["", "a", "a", "", "b"]
+
+
+SENTENCE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+async def test_a_traced_sentence_is_a_span_for_each_stage() -> None:
+    """Its answers tell which; the voice is below the text. One that is not traced makes none."""
+    desk, answers = Desk(), list[Answer]()
+    with recording() as recorded:
+        lane = _lane(desk, answers)
+        await lane.submit(replace(_segment(1, "a"), traceparent=SENTENCE), SPOKEN)
+        await lane.submit(_segment(2, "b"), SPOKEN)
+        await _run(lane)
+    text, voice = recorded.only("translate es"), recorded.only("speak es")
+    told = {(type(answer), answer.segment): answer.traceparent for answer in answers}
+    assert told == {
+        (Translation, 1): traceparent_of(text),
+        (Speech, 1): traceparent_of(voice),
+        (Translation, 2): "",
+        (Speech, 2): "",
+    }
+    assert parent_of(text) == int("00f067aa0ba902b7", 16)
+    assert text.context is not None
+    assert parent_of(voice) == text.context.span_id
+
+
+async def test_a_stage_that_fails_is_marked_and_told() -> None:
+    """The text, and the voice."""
+    desk, answers = Desk(), list[Answer]()
+    desk.fail_text, desk.voice_fails = "bad", True
+    with recording() as recorded:
+        lane = _lane(desk, answers)
+        for number, text in enumerate(("bad", "good")):
+            await lane.submit(replace(_segment(number, text), traceparent=SENTENCE), SPOKEN)
+        await _run(lane)
+    bad, good = (span for span in recorded.spans if span.name == "translate es")
+    voice = recorded.only("speak es")
+    assert bad.status.description == voice.status.description == "SERVICE_UNAVAILABLE"
+    assert good.status.is_unset
+    failures = [answer for answer in answers if isinstance(answer, Failure)]
+    assert [failure.traceparent for failure in failures] == [traceparent_of(bad), traceparent_of(voice)]
+
+
+async def test_a_stage_that_is_cut_off_is_marked_as_cancelled() -> None:
+    """As when its stream's other side goes away."""
+    desk = Desk()
+    desk.gate.clear()
+    with recording() as recorded:
+        lane = _lane(desk, [])
+        await lane.submit(replace(_segment(1, "a"), traceparent=SENTENCE), ES)
+        running = asyncio.create_task(lane.run())
+        async with asyncio.timeout(10):
+            await desk.asked.wait()
+        running.cancel()
+        await asyncio.wait([running])
+    assert (recorded.only("translate es").attributes or {})["babelcast.cancelled"] is True
