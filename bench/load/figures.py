@@ -35,6 +35,9 @@ class Second(msgspec.Struct):
     server_cpu_s: float = 0.0
     server_rss_bytes: int = 0
     own_cpu_s: float = 0.0
+    caption: Histogram = msgspec.field(default_factory=Histogram)
+    """First captions and voices as in `Figures.times`, some ten seconds after they came."""
+    voice: Histogram = msgspec.field(default_factory=Histogram)
 
     def merge(self, other: "Second") -> None:
         """Take the next stretch in."""
@@ -47,6 +50,8 @@ class Second(msgspec.Struct):
         self.server_cpu_s += other.server_cpu_s
         self.server_rss_bytes = max(self.server_rss_bytes, other.server_rss_bytes)
         self.own_cpu_s += other.own_cpu_s
+        self.caption.merge(other.caption)
+        self.voice.merge(other.voice)
 
 
 class Figures(msgspec.Struct):

@@ -34,6 +34,9 @@ class Ledger:
     """The same to the last listener."""
     told: Histogram = field(default_factory=Histogram)
     """From when a control was due to the last listener of its session who was told."""
+    lately_caption: Histogram = field(default_factory=Histogram)
+    lately_voice: Histogram = field(default_factory=Histogram)
+    """What `caption` and `voice` counted since `lately` was called."""
     _open: dict[_Key, Reach] = field(default_factory=dict)
     _captioned: dict[tuple[str, str, int], None] = field(default_factory=dict)
 
@@ -65,8 +68,15 @@ class Ledger:
             if spoken is not None and (session_id, language, segment) not in self._captioned:
                 self._captioned[session_id, language, segment] = None
                 self.caption.add(first_ms - spoken[0])
+                self.lately_caption.add(first_ms - spoken[0])
         while len(self._captioned) > CAPTIONED_AT_MOST:
             del self._captioned[next(iter(self._captioned))]
+
+    def lately(self) -> tuple[Histogram, Histogram]:
+        """First captions and voices that were counted since this was called last."""
+        counted = self.lately_caption, self.lately_voice
+        self.lately_caption, self.lately_voice = Histogram(), Histogram()
+        return counted
 
     def _count(self, reach: Reach) -> None:
         if not reach.count:
@@ -77,6 +87,7 @@ class Ledger:
             spoken = self._spoken(reach.session_id, reach.segments[-1])
             if spoken is not None:
                 self.voice.add(reach.first_ms - spoken[1])
+                self.lately_voice.add(reach.first_ms - spoken[1])
                 self.voice_last.add(reach.last_ms - spoken[1])
         elif reach.kind == Kind.CONTROL:
             talk = self.talks.get(reach.session_id)

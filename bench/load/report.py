@@ -29,9 +29,9 @@ _LABELS = ["p50", "p75", "p90", "p95", "p99", "p99.5", "p99.9", "max"]
 MB = 1e6
 
 
-def page(figures: Figures) -> str:
-    """The whole file."""
-    faults = figures.faults()
+def page(figures: Figures, *, more: Sequence[str] = (), more_faults: Sequence[str] = ()) -> str:
+    """The whole file; `more` is HTML after the verdict, `more_faults` is text in it."""
+    faults = [*figures.faults(), *more_faults]
     verdict = (
         "<ul class=bad>" + "".join(f"<li>{html.escape(line)}</li>" for line in faults) + "</ul>"
         if faults
@@ -42,6 +42,7 @@ def page(figures: Figures) -> str:
         f"<p>{html.escape(', '.join(figures.languages))}; {figures.seconds:.0f} s of talk; "
         f"{html.escape(figures.machine)}</p>",
         verdict,
+        *more,
         "<h2>Times, ms</h2>",
         _times(figures),
         "<h2>Percentiles, ms</h2>",
@@ -51,9 +52,9 @@ def page(figures: Figures) -> str:
         "<h2>The course of it</h2>",
         *_course(figures.course),
         "<h2>Cost</h2>",
-        _table(cost(figures)),
+        table(cost(figures)),
         "<h2>Counts</h2>",
-        _table(counts(figures)),
+        table(counts(figures)),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
@@ -159,7 +160,8 @@ def _course(course: Sequence[Second]) -> list[str]:
     ]
 
 
-def _table(rows: Sequence[tuple[str, str]]) -> str:
+def table(rows: Sequence[tuple[str, str]]) -> str:
+    """Two columns of text."""
     body = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{html.escape(text)}</td></tr>" for name, text in rows
     )

@@ -259,8 +259,9 @@ class _Run:
             second.own_cpu_s = max(0.0, own_s - self._last_own_s) if self._last_own_s else 0.0
             self._server_peak = max(self._server_peak, server.rss_bytes)
             self._server, self._last_s, self._last_own_s = server, now_s, own_s
-            self._course.add(second)
             self._ledger.close(time.time() * 1000)
+            second.caption, second.voice = self._ledger.lately()
+            self._course.add(second)
 
     def _seated(self) -> int:
         return sum(progress.seated for progress in self._latest.values())
