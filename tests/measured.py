@@ -36,6 +36,10 @@ class Measured:
         """A gauge as it is."""
         return sum(value[0] for series, value in self._read().items() if _fits(series, name, labels))
 
+    def series(self) -> list[Series]:
+        """All series that there are."""
+        return list(self._read())
+
     def _grown(self, name: str, labels: Mapping[str, str], *, place: int) -> float:
         return sum(
             value[place] - self._before.get(series, (0.0, 0))[place]

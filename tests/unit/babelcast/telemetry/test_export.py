@@ -1,6 +1,8 @@
 """Where metrics go."""
 
 import asyncio
+import socket
+import urllib.request
 
 import grpc
 import pytest
@@ -8,7 +10,9 @@ from opentelemetry import metrics
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as otlp
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as otlp_grpc
 
+from babelcast.config import ConfigError
 from babelcast.telemetry import export, instruments
+from tests.nats_server import free_port
 
 
 class Collector(otlp_grpc.MetricsServiceServicer):
@@ -33,8 +37,10 @@ def test_nothing_is_exported_unless_told() -> None:
     instruments.RATE_LIMITS_SKIPPED.add(1, {instruments.LIMIT: "new sessions"})
 
 
-async def test_metrics_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is counted comes out under its name and the service's, at the latest when the service ends."""
+async def test_metrics_reach_a_collector_and_scrapers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is counted comes out under its name and the service's, at the latest when that ends, and can
+    be scraped meanwhile.
+    """
     collector = Collector()
     server = grpc.aio.server()
     otlp_grpc.add_MetricsServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
@@ -43,9 +49,25 @@ async def test_metrics_reach_a_collector(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv(export.ENDPOINT, f"http://127.0.0.1:{port}")
     provided: list[metrics.MeterProvider] = []
     monkeypatch.setattr(metrics, "set_meter_provider", provided.append)
-    end = export.configure(service="session_svc", environ={export.ENDPOINT: "set"})
+    scraped = free_port()
+    environ = {export.ENDPOINT: "set", "METRICS_BIND": f"127.0.0.1:{scraped}"}
+    end = export.configure(service="session_svc", environ=environ)
     provided[0].get_meter("babelcast").create_counter("babelcast.session.rate_limits_skipped").add(1)
+    url = f"http://127.0.0.1:{scraped}/metrics"
+    with await asyncio.to_thread(urllib.request.urlopen, url, timeout=5) as answer:
+        page = answer.read().decode()
     await asyncio.to_thread(end)
     await server.stop(0)
+    assert "babelcast_session_rate_limits_skipped_total 1.0" in page
+    assert 'service_name="session_svc"' in page
     assert collector.names == {"babelcast.session.rate_limits_skipped"}
     assert "session_svc" in collector.services
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", scraped), timeout=5)
+
+
+def test_a_wrong_address_ends_nothing_half_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that cannot be scraped where it should does not start, and says which variable is wrong."""
+    monkeypatch.setattr(metrics, "set_meter_provider", lambda _: pytest.fail("it was configured"))
+    with pytest.raises(ConfigError, match="METRICS_BIND"):
+        export.configure(service="gateway", environ={"METRICS_BIND": "everywhere"})
