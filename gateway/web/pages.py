@@ -9,6 +9,7 @@ import segno
 from aiohttp import web
 
 from babelcast.errors import ServiceUnavailable
+from gateway.address import networks
 from gateway.web import answers, requests, security
 from gateway.web.origins import origins, split
 from gateway.web.signin import Login
@@ -32,6 +33,7 @@ class Pages:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._public_url = site.config.public_url.rstrip("/")
+        self._trusted = networks(site.config.trusted_proxies)
         self._login = Login.of(site.config)
         framed_by = origins(split(site.config.stage_frame_origins), variable="STAGE_FRAME_ORIGINS")
         self._stage_framed_by = [str(origin) for origin in framed_by]
@@ -87,7 +89,8 @@ class Pages:
         base, host = self._public_url, requests.host(request)
         if not base and not security.is_host(host):
             raise web.HTTPBadRequest
-        return answers.picture(request, qr_code(f"{base or f'http://{host}'}/{request.match_info['code']}"))
+        base = base or f"{requests.scheme(request, self._trusted)}://{host}"
+        return answers.picture(request, qr_code(f"{base}/{request.match_info['code']}"))
 
     async def healthz(self, _: web.Request) -> web.Response:
         """The process runs."""

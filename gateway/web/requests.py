@@ -1,8 +1,10 @@
 """What a request says about itself. Pure."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
-from gateway.address import networks
+from gateway.address import Network, is_in, networks
 from gateway.web.signin import is_local, is_local_to_proxy
 from gateway.web.site import Site
 
@@ -16,6 +18,14 @@ def peer(request: web.BaseRequest) -> str:
     """The address at the other end of the connection; "" when it is gone."""
     name = None if request.transport is None else request.transport.get_extra_info("peername")
     return str(name[0]) if name else ""
+
+
+def scheme(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    """How the page is asked for: "https" if the connection is encrypted, or a trusted proxy says in
+    X-Forwarded-Proto that its client's is; else "http".
+    """
+    said = ",".join(request.headers.getall("X-Forwarded-Proto", [])).rpartition(",")[2].strip().lower()
+    return "https" if said == "https" and is_in(peer(request), trusted) else request.scheme
 
 
 def wants_page(request: web.BaseRequest) -> bool:

@@ -34,9 +34,9 @@ class Served:
         return self.process.wait(STOP_S)
 
 
-def command(*words: str) -> list[str]:
+def command(*words: str, module: str = "cli") -> list[str]:
     """A babelcast command with this interpreter."""
-    return [sys.executable, "-m", "cli", *words]
+    return [sys.executable, "-m", module, *words]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -52,13 +52,15 @@ def run(*words: str, timeout_s: float = 60) -> "subprocess.CompletedProcess[str]
 
 
 @contextlib.contextmanager
-def serving(data_dir: Path, *, options: Sequence[str] = (), **environ: str) -> Iterator[Served]:
-    """A server on any port, for as long as the block lasts."""
+def serving(
+    data_dir: Path, *, options: Sequence[str] = (), module: str = "cli", **environ: str
+) -> Iterator[Served]:
+    """A server on any port, for as long as the block lasts; `module` stands in for the program."""
     log = (data_dir.parent / f"{data_dir.name}.log").open("w")
     with (
         log,
         subprocess.Popen(
-            command("serve", "--json", "--port", "0", "--data-dir", str(data_dir), *options),
+            command("serve", "--json", "--port", "0", "--data-dir", str(data_dir), *options, module=module),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

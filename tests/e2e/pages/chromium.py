@@ -90,6 +90,8 @@ class Watched:
     """Patterns of troubles that the test brings about itself."""
     troubles: list[str] = field(default_factory=list)
     responses: list[Response] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    """All addresses."""
 
     def __post_init__(self) -> None:
         self.page.on("console", self._console)
@@ -125,6 +127,7 @@ class Watched:
             self.responses.append(response)
 
     def _asked(self, url: str) -> None:
+        self.asked.append(url)
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob") and parts.netloc != self.host:
             self.troubles.append(f"request to another host: {url}")

@@ -19,6 +19,13 @@ _RULES = {
         "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     },
 }
+_PAINTED = """
+() => new Promise((done) => {
+  const settled = () => document.getAnimations().every((one) => one.playState !== 'running')
+    ? requestAnimationFrame(() => requestAnimationFrame(done)) : setTimeout(settled, 10);
+  requestAnimationFrame(settled);
+})
+"""
 _OVERFLOW = """
 () => document.documentElement.scrollWidth > innerWidth ? document.documentElement.scrollWidth : 0
 """
@@ -37,6 +44,7 @@ class Looks:
             await page.set_viewport_size({"width": screen.width, "height": screen.height})
             for scheme in schemes:
                 await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                await page.evaluate(_PAINTED)
                 name = f"{state}-{screen.name}-{scheme}"
                 await self.browsing.shot(page, name)
                 if screen is not PROJECTOR:

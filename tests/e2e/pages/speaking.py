@@ -91,12 +91,12 @@ class Speaking:
         await field.fill(text)
         await field.press("Enter")
 
-    async def downloaded(self, kind: str) -> str:
+    async def downloaded(self, kind: str, language: str = "en") -> str:
         """The transcript as a file."""
         links = self.part("download")
         await self.open("downloads")
         async with self.page.expect_download() as started:
-            await links.locator(f'[href*="transcript.{kind}"]').first.click()
+            await links.locator(f'[href$="transcript.{kind}?lang={language}"]').click()
         return (await (await started.value).path()).read_text()
 
     async def end(self) -> None:

@@ -63,9 +63,10 @@ async def test_a_pause_keeps_what_is_said_meanwhile(browsing: Browsing, talk: Ta
     await phone.part("pause").click()
     await talk.say(2)
     await phone.read(talk.heard_in("es"))
+    await expect(phone.part("behind")).to_have_text(re.compile(r"^\d+ s kept$"))
     assert measuring.voiced_s(await measuring.readings(phone.page)) < 0.1
     await phone.part("pause").click()
-    await expect(phone.part("behind")).to_have_text(re.compile(r"\d"))
+    await expect(phone.part("behind")).to_have_text(re.compile(r"^\d+\.\d s behind$"))
     await measuring.heard_out(phone.page, talk.heard_in("es"))
 
 

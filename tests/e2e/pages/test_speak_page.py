@@ -19,6 +19,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCRIPT = 654
 SPEECH = scripted.script_speech(SCRIPT, 2)
+_NOTE_WISHES = """
+window.__wishes = [];
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = ({audio: {deviceId, ...wish}}) => {
+  window.__wishes.push(wish);
+  return ask({audio: {...wish, deviceId}});
+};
+"""
 SAID = [scripted.sentence(SCRIPT, number) for number in range(2)]
 
 
@@ -38,6 +46,14 @@ async def test_what_is_shown_of_a_talk(browsing: Browsing, speaking: Speaking) -
     code = await speaking.code()
     assert re.fullmatch(CODE, code)
     await expect(speaking.page.locator(f'[href$="/{code}"]').first).to_be_visible()
+    await speaking.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await speaking.part("copy-code").click()
+    await expect(speaking.part("copy-code")).to_have_text("Copied")
+    assert await speaking.page.evaluate("navigator.clipboard.readText()") == code
+    size: float = await speaking.part("code").evaluate(
+        "(line) => parseFloat(getComputedStyle(line).fontSize)"
+    )
+    assert size > 40
     width: int = await speaking.part("qr").evaluate("(image) => image.naturalWidth")
     assert width > 0
     phones = [await visit(browsing, f"/{code}") for _ in range(2)]
@@ -47,7 +63,14 @@ async def test_what_is_shown_of_a_talk(browsing: Browsing, speaking: Speaking) -
         [re.compile(r"^German.*1$"), re.compile(r"^Spanish.*1$")]
     )
     await speaking.say(SPEECH)
+    tentative = speaking.part("transcript").locator(".sp-said i:not(:empty)")
+    await expect(tentative).not_to_have_count(0)
+    grey, ink = await speaking.page.evaluate(
+        "['.sp-said i', '.sp-said'].map((words) => getComputedStyle(document.querySelector(words)).color)"
+    )
+    assert grey != ink
     await speaking.read(SAID)
+    await expect(tentative).to_have_count(0)
     for lag in range(2):
         await expect(speaking.part("lag").nth(lag)).to_have_text(re.compile(r"\d s behind$"))
 
@@ -65,13 +88,63 @@ async def test_a_correction_is_seen_everywhere(browsing: Browsing, speaking: Spe
     await phone.read(translated(corrected, "es"))
 
 
-async def test_the_transcript_can_be_had(speaking: Speaking) -> None:
-    """As text and as subtitles, from the page."""
+async def test_the_transcript_can_be_had(browsing: Browsing, speaking: Speaking) -> None:
+    """As text and as subtitles, in each language that somebody listens in, from the page."""
+    phone = await visit(browsing, f"/{await speaking.code()}")
+    await phone.listen("es")
     await speaking.say(SPEECH)
     await speaking.read(SAID)
+    await phone.read_words(translated(SAID, "es"))
+    assert words([await speaking.downloaded("txt", "es")]) == words(translated(SAID, "es"))
     assert words([await speaking.downloaded("txt")]) == words(SAID)
     assert "-->" in await speaking.downloaded("srt")
     assert (await speaking.downloaded("vtt")).startswith("WEBVTT")
+
+
+async def test_keys_do_what_buttons_do(speaking: Speaking) -> None:
+    """P, M, + and - and E; not while somebody writes, and not when they are switched off."""
+    page = speaking.page
+    await page.keyboard.press("p")
+    await expect(speaking.part("pause")).to_have_text(re.compile("Go on"))
+    await page.keyboard.press("p")
+    await expect(speaking.part("pause")).to_have_text(re.compile("Pause"))
+    await page.keyboard.press("m")
+    await expect(speaking.part("mute")).to_have_text(re.compile("Unmute"))
+    await page.keyboard.press("-")
+    await expect(speaking.part("volume")).to_have_value("95")
+    await page.keyboard.press("+")
+    await expect(speaking.part("volume")).to_have_value("100")
+    await page.keyboard.press("e")
+    await speaking.part("confirm-no").click()
+    await speaking.open("keys")
+    await speaking.part("keys").uncheck()
+    await page.keyboard.press("m")
+    await page.keyboard.press("e")
+    await expect(speaking.part("confirm")).to_be_hidden()
+    await expect(speaking.part("mute")).to_have_text(re.compile("Unmute"))
+
+
+async def test_what_the_browser_does_to_the_sound_is_the_speakers_choice(browsing: Browsing) -> None:
+    """Three switches, on at first, of which each opens the microphone anew and is remembered."""
+    watched = await browsing.open("/speak", before=_NOTE_WISHES)
+    speaker = Speaking(watched, browsing.chromium)
+    await speaker.sign_in()
+    wish: dict[str, object] = {
+        "echoCancellation": True,
+        "noiseSuppression": True,
+        "autoGainControl": True,
+        "channelCount": 1,
+    }
+    assert await speaker.page.evaluate("window.__wishes") == [wish]
+    switches = {"echo": "echoCancellation", "noise": "noiseSuppression", "gain": "autoGainControl"}
+    for number, (switch, name) in enumerate(switches.items(), start=1):
+        await speaker.part(switch).uncheck()
+        wish[name] = False
+        assert await speaker.page.evaluate("window.__wishes[window.__wishes.length - 1]") == wish
+        assert await speaker.page.evaluate("window.__wishes.length") == number + 1
+    await speaker.page.reload()
+    await expect(speaker.part("start")).to_be_enabled()
+    assert await speaker.page.evaluate("window.__wishes") == [wish]
 
 
 async def test_a_talk_is_paused_and_muted(browsing: Browsing, speaking: Speaking) -> None:
@@ -106,5 +179,6 @@ async def test_a_pasted_token_signs_in(browsing: Browsing, stage: Served) -> Non
     speaker = await lectern(browsing)
     await speaker.sign_in_with(stage.token)
     assert stage.token not in speaker.page.url
+    assert not any(stage.token in url for url in speaker.watched.asked)
     kept: str = await speaker.page.evaluate("JSON.stringify(localStorage)")
     assert stage.token not in kept

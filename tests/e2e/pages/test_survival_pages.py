@@ -1,5 +1,6 @@
 """A gateway that is restarted, and killed, while pages speak and listen through it."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -64,6 +65,8 @@ async def test_pages_live_through_a_restart_and_a_death_of_their_gateway(
     await gateway.restart()
     await expect(speaker.part("transcript")).to_contain_text(said[4])
     await gateway.kill()
+    await expect(phones[0].part("connection")).to_have_text(re.compile(r"Trying again in \d+ s\. You will"))
+    await expect(speaker.part("status")).to_have_text(re.compile(r"\d+ s"))
     await gateway.start()
     await speaker.read(said)
     for phone, language in zip(phones, LANGUAGES, strict=True):

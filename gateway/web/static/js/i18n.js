@@ -14,6 +14,29 @@ export const PAGE_LANGUAGES = ["en", "es", "fr", "de", "pt", "it"];
 const REMEMBERED = "babelcast.page-language";
 const RTL = new Set(["ar", "he", "fa", "ur", "yi", "ps", "sd", "ug", "dv", "ckb"]);
 
+/** Own names of languages that browsers are often built without. @type {Record<string, string>} */
+const OWN_NAMES = {
+  az: "Azərbaycan",
+  bs: "Bosanski",
+  cy: "Cymraeg",
+  eu: "Euskara",
+  ga: "Gaeilge",
+  gl: "Galego",
+  ht: "Kreyòl ayisyen",
+  hy: "Հայերեն",
+  is: "Íslenska",
+  ka: "ქართული",
+  kk: "Қазақ тілі",
+  mk: "Македонски",
+  mn: "Монгол",
+  mt: "Malti",
+  ps: "پښتو",
+  si: "සිංහල",
+  so: "Soomaali",
+  sq: "Shqip",
+  uz: "O‘zbek",
+};
+
 /** The language of a tag: "es-MX" is "es". @param {string} tag */
 export const baseLanguage = (tag) => tag.toLowerCase().split(/[-_]/)[0];
 
@@ -117,6 +140,9 @@ export class I18n {
   languageName(language, { own = false } = {}) {
     const inLanguage = own ? language : this.language;
     try {
+      if (own && !Intl.DisplayNames.supportedLocalesOf(language).length) {
+        return OWN_NAMES[language] || this.languageName(language);
+      }
       const name = new Intl.DisplayNames([inLanguage], { type: "language" }).of(language) || language;
       return name.charAt(0).toLocaleUpperCase(inLanguage) + name.slice(1);
     } catch {

@@ -118,7 +118,8 @@ async function join(event) {
   }
   problem("");
   withVoice = !$("quiet").checked;
-  const joining = new Session({ role: "listener", opening: () => opening(code), resumeToken: takeSeat(code) });
+  const seat = takeSeat(code);
+  const joining = new Session({ role: "listener", opening: () => opening(code), resumeToken: seat });
   session = joining;
   if (withVoice) {
     player = new Player($("voice"), () => Date.now() + joining.clockOffsetMs);
@@ -131,6 +132,7 @@ async function join(event) {
   try {
     opus = withVoice && (await canDecodeOpus());
     await joining.start();
+    if (seat) void readAgain(joining);
   } catch (error) {
     if (session !== joining) return;
     player?.stop();
@@ -277,6 +279,18 @@ function arrived(joined, message) {
     showLanguages([source, ...(targets[source] || [])], joined.language);
   }, () => {});
   showTexts();
+}
+
+/** Who comes back to a seat is told what it missed there, but this page has forgotten all. @param {Session} joined */
+async function readAgain(joined) {
+  const url = `/sessions/${joined.code}/transcript.json?lang=${joined.language}`;
+  const kept = await fetch(url).then((answer) => (answer.ok ? answer.json() : {}), () => ({}));
+  if (session !== joined || kept.language !== joined.language) return;
+  const since = Date.now() + joined.clockOffsetMs - HISTORY_S * 1000;
+  for (const { segmentId, revision, text, sourceText, timestamp } of kept.segments) {
+    if (timestamp < since) continue;
+    take({ segmentId, revision, text, sourceText, targetLanguage: joined.language, isFinal: true });
+  }
 }
 
 /** @param {Record<string, any>} message */
@@ -452,6 +466,8 @@ function showDownloads() {
 // ---- controls
 
 $("form").addEventListener("submit", join);
+// The focus that comes from a finger does not show, here and where it goes from here.
+$("listen").addEventListener("pointerdown", () => $("listen").blur());
 $("language").addEventListener("change", () => {
   remember(REMEMBERED_LANGUAGE, $("language").value);
   if (session) void changeLanguage();

@@ -28,7 +28,7 @@ const meter = new Meter($("level"), { calm: matchMedia("(prefers-reduced-motion:
 
 let i18n = await I18n.load(["speak"]);
 /** @type {Message} */
-let config = { signIn: { local: false, login: null }, languages: null };
+let config = { publicUrl: "", signIn: { local: false, login: null }, languages: null };
 let token = "";
 let view = "loading";
 /** @type {MediaTrackSettings | null} */
@@ -109,12 +109,12 @@ function say(text) {
   setTimeout(() => ($("spoken").textContent = text), 50);
 }
 
-/** @param {string} text @param {"none" | "on" | "wait" | "bad"} [state] @param {boolean} [retry] */
+/** @param {string} text @param {"none" | "on" | "held" | "wait" | "bad"} [state] @param {boolean} [retry] */
 function link(text, state = "none", retry = false) {
   const place = $("link");
   place.hidden = !text;
   place.dataset.link = state;
-  place.className = `chip sp-link ${{ none: "", on: "live", wait: "warn", bad: "bad" }[state]}`;
+  place.className = `chip sp-link ${{ none: "", on: "live", held: "warn", wait: "warn", bad: "bad" }[state]}`;
   $("link-text").textContent = text;
   $("link-retry").hidden = !retry;
 }
@@ -272,7 +272,8 @@ async function begin(source, opening, joinUrl = "") {
   const made = await session.start();
   if (made.type === "sessionCreated") {
     mine.outbox.begin(mine.line);
-    mine.joinUrl = made.joinUrl;
+    // without an address of its own the gateway knows only what its proxy calls it; this page knows better
+    mine.joinUrl = config.publicUrl ? made.joinUrl : `${location.origin}/${session.code}`;
   } else {
     mine.joinUrl = joinUrl;
     onResumed(mine, made);
@@ -320,8 +321,8 @@ function showLink(mine) {
   if (mine.session.state !== "open") return;
   if (mine.ending) link(i18n.t("live.ending"), "wait");
   else if (mine.outbox.waiting > 10) link(i18n.t("link.catching"), "wait");
-  else if (mine.wanted.isPaused) link(i18n.t("link.paused"), "wait");
-  else if (mine.wanted.isMuted) link(i18n.t("link.muted"), "wait");
+  else if (mine.wanted.isPaused) link(i18n.t("link.paused"), "held");
+  else if (mine.wanted.isMuted) link(i18n.t("link.muted"), "held");
   else link(i18n.t("link.on"), "on");
 }
 

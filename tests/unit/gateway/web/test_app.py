@@ -331,6 +331,29 @@ async def test_qr_codes_lead_where_invitations_do(serve: Any) -> None:
         assert "<title>https://talks.example/golden-eagle-427</title>" in await there.text()
 
 
+@pytest.mark.parametrize(
+    ("trusted", "said", "scheme"),
+    [
+        ("127.0.0.0/8", "https", "https"),
+        ("127.0.0.0/8", "http", "http"),
+        ("127.0.0.0/8", "https, http", "http"),
+        ("10.0.0.0/8", "https", "http"),
+        ("", "https", "http"),
+    ],
+)
+async def test_a_trusted_proxy_says_that_it_is_asked_over_tls(
+    serve: Any, trusted: str, said: str, scheme: str
+) -> None:
+    """So QR codes lead there; nobody else is believed, and of several proxies the nearest."""
+    async with (
+        serve(GatewayConfig(trusted_proxies=trusted)) as http,
+        http.get(
+            "/sessions/golden-eagle-427/qr.svg", headers={"Host": "a.example", "X-Forwarded-Proto": said}
+        ) as answer,
+    ):
+        assert f"<title>{scheme}://a.example/golden-eagle-427</title>" in await answer.text()
+
+
 async def test_a_local_issuer_shows_its_keys(serve: Any, issuer: Any) -> None:
     """And without one there is neither a key set nor a token to be had."""
     async with serve() as http, http.get(JWKS_PATH) as answer:
