@@ -12,7 +12,7 @@ NATS_PORT ?= 4222
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench rollout rollback soak release lock
+.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench rollout rollback soak release lock sbom licences audit
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -91,3 +91,12 @@ release: setup ## write down that this commit is VERSION, for what comes after t
 
 lock: setup ## write the lock files anew from pyproject.toml
 	@deploy/dev/lock
+
+sbom: setup ## write the bill of materials (CycloneDX) of what runs to var/sbom.json
+	@$(bin)/python -m deploy.supply.sbom var/sbom.json && echo "var/sbom.json"
+
+licences: setup ## list the licence of each package; fails on one that is not allowed
+	@$(bin)/python -m deploy.supply.licences
+
+audit: setup ## look for known vulnerabilities; needs the internet, and says so when there is none
+	@deploy/dev/audit
