@@ -9,12 +9,13 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from babelcast import logs
 from babelcast.bus.base import SlowSubscriber, Subscription, Topic
 from babelcast.channel import Channel
 from babelcast.errors import BabelcastError, ServiceUnavailable
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.session.v1 import session_pb2 as api
-from babelcast.telemetry import instruments
+from babelcast.telemetry import instruments, tracing
 from gateway.backoff import Backoff
 from gateway.desk import Desk
 from gateway.live_ogg import SILENCE, Muxer, NotOpus, Programme, packets
@@ -114,6 +115,7 @@ class LiveStream:
         self.stop()
 
     async def _run(self) -> None:
+        logs.bind(session=self._topic.session_id, connection_id=self.connection_id)
         room: Room | None = None
         try:
             try:
@@ -197,8 +199,10 @@ class LiveStream:
             return
         self._last_sequence = broadcast.audio.sequence
         left_out = self._programme.left_out
+        attributes = {tracing.KIND: "live", tracing.LANGUAGE: self._topic.language}
         try:
-            self._programme.add(packets(broadcast.audio.opus))
+            with tracing.stage("deliver", broadcast.traceparent, attributes=attributes):
+                self._programme.add(packets(broadcast.audio.opus))
         except NotOpus:  # or PCM alone: it was made before this seat was known
             instruments.LIVE_CLIPS_LEFT_OUT.add(1)
         if self._programme.left_out > left_out:

@@ -195,3 +195,16 @@ def test_an_owner_that_finds_nothing_gives_numbers_of_its_own() -> None:
     """When the bus has forgotten all, segments are not called as others were."""
     assert Owner().taken_over().next_segment == NEVER_GIVEN
     assert Owner().taken_over().checkpoint is None
+
+
+def test_what_is_owed_goes_on_in_the_trace_of_its_sentence() -> None:
+    """As the log tells; sentences that were not traced are not."""
+    owner, traced = Owner(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    for segment in (1, 2):
+        owner.say(segment, [("es", False)], partial=False)
+    history = [broadcast for language, broadcast in owner.sent if language == SOURCE]
+    history[0].traceparent = traced
+    log = read_log(history)
+    found = hand_over(log, {"es": []}, source=SOURCE, epoch=2).sentences
+    assert [sentence.traceparent for sentence in found] == [traced, ""]
+    assert [sentence.request().traceparent for sentence in found] == [traced, ""]
