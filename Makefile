@@ -65,8 +65,9 @@ types: setup ## mypy, strict
 docs: setup ## generate the tables of the documentation
 	@$(bin)/python -m docs.generate
 
-dashboards: setup ## generate the dashboards for Grafana
+dashboards: setup ## generate the dashboards for Grafana, and Prometheus' rules for Kubernetes
 	@$(bin)/python -m deploy.observability.generate
+	@$(bin)/python deploy/k8s/rules.py
 
 dynamodb: ## serve DynamoDB Local on DYNAMODB_PORT (8000), in memory
 	@exec deploy/dev/dynamodb run $(DYNAMODB_PORT)
