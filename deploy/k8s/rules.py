@@ -1,4 +1,4 @@
-"""Writes components/monitoring/rules.yaml, a PrometheusRule, from deploy/observability/rules: `python deploy/k8s/rules.py`."""
+"""Writes components/monitoring/rules.yaml, a PrometheusRule, from deploy/observability/rules."""
 
 from pathlib import Path
 from typing import Final

@@ -50,6 +50,10 @@ class Node:
         if isinstance(self.value, Mapping):
             yield from ((key, Node(value)) for key, value in self.value.items())
 
+    def fields(self) -> Iterator["Node"]:
+        """What the fields of an object are, without their names."""
+        yield from (value for _, value in self.items())
+
     def texts(self) -> dict[str, str]:
         """The fields of an object as text."""
         return {key: str(value) for key, value in self.items()}

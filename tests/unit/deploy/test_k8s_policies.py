@@ -1,4 +1,4 @@
-"""Rules that every pod here keeps: the Pod Security Standard "restricted", and what makes a rollout unheard."""
+"""Rules that every pod keeps: the Pod Security Standard "restricted", and what makes a rollout unheard."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def test_pods_are_restricted(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_pods_can_do_little(overlay: str) -> None:
-    """Roots that cannot be written, scratch space with a bound, no token of the cluster, no variables of its own."""
+    """Roots that cannot be written, scratch space with a bound, neither token nor variables of the cluster."""
     for workload in rendered(overlay).workloads:
         spec = workload.pod["spec"]
         assert spec["automountServiceAccountToken"].value is False
@@ -74,7 +74,7 @@ def test_pods_can_do_little(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_pods_ask_for_what_they_need(overlay: str) -> None:
-    """CPU and memory are asked for; memory has a limit, and CPU none: a throttled loop is late for everybody."""
+    """CPU and memory are asked for; memory has a limit, CPU none: a throttled loop is late for everybody."""
     for workload in rendered(overlay).workloads:
         for container in containers(workload):
             asked, limit = container["resources"]["requests"], container["resources"]["limits"]
@@ -91,7 +91,7 @@ def mebibytes(text: str) -> float:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_nothing_secret_stands_in_the_open(overlay: str) -> None:
-    """There is no Secret, and no setting whose name says that it is one has a value; DynamoDB Local takes any."""
+    """There is no Secret, and no setting that is one by its name has a value; DynamoDB Local takes any."""
     there = rendered(overlay)
     assert there.of("Secret") == ()
     for workload in there.workloads:
@@ -152,8 +152,8 @@ def test_rollouts_take_nothing_away(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_probes_ask_the_right_thing(overlay: str) -> None:
-    """Readiness says whether work can be done; liveness whether the process is there, or an outage elsewhere would
-    restart everything.
+    """Readiness says whether work can be done; liveness whether the process is there, or an outage elsewhere
+    would restart everything.
     """
     there = rendered(overlay)
     gateway = there.one("Deployment", "gateway").container

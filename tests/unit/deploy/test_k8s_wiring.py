@@ -39,6 +39,7 @@ BOTO: Final = {"AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACC
 """Read by boto, not by us."""
 
 
+EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - in a pod that is right
 OPENTELEMETRY: Final = {name for name in vars(opentelemetry_names) if name.startswith("OTEL_")}
 
 
@@ -76,17 +77,17 @@ def test_services_are_told_what_they_read(overlay: str) -> None:
 def test_ports_are_those_that_are_bound(overlay: str) -> None:
     """Containers offer the ports that the settings bind, under the names by which others know them."""
     bound = {"gateway": {"http": "PORT"}, **{name: {"grpc": f"{name.upper()}_BIND"} for name in SERVICES[1:]}}
-    for service, wanted in bound.items():
+    for service, own in bound.items():
         container = rendered(overlay).one("Deployment", service).container
         given = rendered(overlay).environment(container)
         ports = {str(port["name"]): str(port["containerPort"]) for port in container["ports"]}
-        wanted = {**wanted, "metrics": "METRICS_BIND"} | (
+        wanted = {**own, "metrics": "METRICS_BIND"} | (
             {"health": "HEALTH_BIND"} if "HEALTH_BIND" in given else {}
         )
         assert ports == {name: given[variable].rpartition(":")[2] for name, variable in wanted.items()}
-        assert {given[variable].rpartition(":")[0] for variable in wanted.values()} <= {"", "0.0.0.0"}
+        assert {given[variable].rpartition(":")[0] for variable in wanted.values()} <= {"", EVERYWHERE}
         if service == "gateway":
-            assert given["HOST"] == "0.0.0.0"
+            assert given["HOST"] == EVERYWHERE
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -96,27 +97,25 @@ def test_probes_ask_a_port_that_is_there(overlay: str) -> None:
         container = workload.container
         names = {str(port["name"]): str(port["containerPort"]) for port in container["ports"]}
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-            for _, how in container[probe].items():
+            for how in container[probe].fields():
                 if how["port"]:
                     assert str(how["port"]) in {*names, *names.values()}, (workload.title, probe)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_addresses_are_services(overlay: str) -> None:
-    """Addresses in settings are services of the overlay, on ports that they have, and are headless for gRPC."""
+    """Addresses in settings are services of the overlay, on ports that they have; headless ones for gRPC."""
     there = rendered(overlay)
-    addresses: list[tuple[str, str, bool]] = []
-    for service in SERVICES:
-        given = there.environment(there.one("Deployment", service).container)
-        for name in ("SESSION_TARGET", "TRANSCRIPTION_TARGET", "TRANSLATION_TARGET"):
-            if name in given:
-                assert given[name].startswith("dns:///")
-                addresses.append((*given[name].removeprefix("dns:///").split(":"), True))  # type: ignore[arg-type]
-        for name in ("BUS_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
-            if name in given:
-                addresses.append((*re.sub("^[a-z]+://", "", given[name]).split(":"), False))  # type: ignore[arg-type]
+    addresses = [
+        (address, name.endswith("_TARGET"))
+        for service in SERVICES
+        for name, address in there.environment(there.one("Deployment", service).container).items()
+        if name in ("BUS_URL", "AWS_ENDPOINT_URL_DYNAMODB") or name.endswith("_TARGET")
+    ]
     assert len(addresses) >= 5
-    for host, port, spread in addresses:
+    for address, spread in addresses:
+        assert address.startswith("dns:///") is spread
+        host, _, port = re.sub("^[a-z]+:///?", "", address).partition(":")
         service = there.one("Service", host)
         assert port in {str(each["port"]) for each in service["spec"]["ports"]}
         assert (str(service["spec"]["clusterIP"]) == "None") is spread
@@ -253,7 +252,7 @@ def test_made_secrets_are_fit() -> None:
     """Tokens are long enough for services, and words to NATS, which reads them in its configuration."""
     done = subprocess.run([K8S / "secrets", "a"], check=True, capture_output=True, text=True)
     values = [
-        value for each in Node(json.loads(done.stdout))["items"] for _, value in each["stringData"].items()
+        value for each in Node(json.loads(done.stdout))["items"] for value in each["stringData"].fields()
     ]
     assert len({str(value) for value in values}) == len(values)
     assert all(re.fullmatch(r"[a-z][a-z0-9]{31,}", str(value)) for value in values)
@@ -262,7 +261,7 @@ def test_made_secrets_are_fit() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_mounts_and_settings_are_of_volumes(overlay: str) -> None:
-    """Each mount has its volume, each volume of settings its ConfigMap, each file that a setting names its mount."""
+    """Each mount has its volume, each volume its ConfigMap or certificate, each file of settings a mount."""
     there = rendered(overlay)
     maps = {each.name for each in there.of("ConfigMap")}
     certificates = {str(each["spec"]["secretName"]) for each in there.of("Certificate")}
@@ -285,7 +284,7 @@ def test_mounts_and_settings_are_of_volumes(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", ON_AWS)
 def test_roles_are_those_of_the_policies(overlay: str) -> None:
-    """Each service's account has the role of its name, for which there is a policy document, in the overlay's account."""
+    """Each service's account has the role of its name, in the overlay's account; there is a policy for it."""
     there = rendered(overlay)
     place = dict(
         line.split("=", 1) for line in (K8S / "overlays" / overlay / "place.env").read_text().splitlines()
@@ -307,7 +306,7 @@ def test_only_amazons_overlays_have_roles() -> None:
 
 @pytest.mark.parametrize("overlay", ON_AWS)
 def test_certificates_have_the_names_that_are_dialled(overlay: str) -> None:
-    """With mutual TLS each service shows the name by which gateways ask for it, and is called by `gateway` alone."""
+    """With mutual TLS each service shows the name that gateways dial, and is called by `gateway` alone."""
     there = rendered(overlay)
     assert read_by("session")["GRPC_TLS_PEERS"].default == "gateway"
     for service in SERVICES:
