@@ -1,56 +1,63 @@
-"""What a PromQL expression names."""
+"""What a PromQL expression names, and which labels its answer has."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import promql_parser as promql
 
-_VARIABLES = {"$__rate_interval": "5m", "$__range": "1h", "$__interval": "1m"}
+_VARIABLES: Final = {"$__rate_interval": "5m"}
 """Grafana puts these in."""
+_FILTERS: Final = {"and", "unless"}
+"""Operators whose right side leaves no trace in the answer."""
+
+LabelsOf = Callable[[str], set[str]]
+"""All labels of a metric."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The metrics of an expression, and the labels that it asks of each."""
+    """The metrics of an expression, and what it asks of their labels."""
 
-    metrics: set[str] = field(default_factory=set)
     labels: dict[str, set[str]] = field(default_factory=dict)
-    """By metric: what its selectors match on, and what aggregations around it keep."""
+    """By metric: what selectors match on, and what aggregations keep."""
     values: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    """By metric and label: what it is compared with; patterns that are plain alternatives are taken apart."""
+    """By metric and label: what it is compared with. Patterns that are plain alternatives are taken apart,
+    others are left out.
+    """
 
 
-def plain(expression: str) -> str:
-    """Without Grafana's variables."""
-    for variable, value in _VARIABLES.items():
-        expression = expression.replace(variable, value)
-    return expression
-
-
-def named(expression: str) -> Named:
-    """What `expression` names.
+def parsed(expression: str) -> promql.Expr:
+    """`expression`, Grafana's variables filled in.
 
     Raises: ValueError when it is no PromQL.
     """
+    for variable, value in _VARIABLES.items():
+        expression = expression.replace(variable, value)
+    return promql.parse(expression)
+
+
+def named(expression: str) -> Named:
+    """What `expression` names."""
     found = Named()
-    _visit(promql.parse(plain(expression)), frozenset(), found)
+    _visit(parsed(expression), frozenset(), found)
     return found
 
 
 def _visit(node: object, kept: frozenset[str], found: Named) -> None:
-    """Go down; `kept` are the labels that an aggregation around here groups by."""
+    """Go down; `kept` are the labels that aggregations around here group by."""
     match node:
         case promql.AggregateExpr():
-            by = node.modifier.labels if node.modifier and _groups(node.modifier) else []
-            _visit(node.expr, kept | set(by), found)
+            _visit(node.expr, kept | _grouped(node), found)
         case promql.VectorSelector():
             _note(node, kept, found)
         case promql.MatrixSelector():
             _note(node.vector_selector, kept, found)
         case promql.BinaryExpr():
-            _visit(node.lhs, kept, found)
-            _visit(node.rhs, kept, found)
+            on = _matched_on(node)
+            _visit(node.lhs, kept | on, found)
+            _visit(node.rhs, on if str(node.op) in _FILTERS else kept | on, found)
         case promql.Call():
             for argument in node.args:
                 _visit(argument, kept, found)
@@ -58,13 +65,43 @@ def _visit(node: object, kept: frozenset[str], found: Named) -> None:
             _visit(node.expr, kept, found)
 
 
-def _groups(modifier: promql.AggModifier) -> bool:
-    return modifier.type == promql.AggModifierType.By
+def answered(node: promql.Expr, labels_of: LabelsOf) -> set[str]:
+    """The labels of what an expression answers."""
+    match node:
+        case promql.AggregateExpr():
+            return set(_grouped(node))
+        case promql.VectorSelector():
+            return labels_of(node.name or "")
+        case promql.MatrixSelector():
+            return labels_of(node.vector_selector.name or "")
+        case promql.BinaryExpr():
+            left, right = (answered(side, labels_of) for side in (node.lhs, node.rhs))
+            return right if isinstance(node.lhs, promql.NumberLiteral) else left
+        case promql.Call():
+            inner: set[str] = set()
+            for argument in node.args:
+                inner |= answered(argument, labels_of)
+            return inner - {"le"} if node.func.name == "histogram_quantile" else inner
+        case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():
+            return answered(node.expr, labels_of)
+    return set()
+
+
+def _grouped(node: promql.AggregateExpr) -> frozenset[str]:
+    if node.modifier is None or node.modifier.type != promql.AggModifierType.By:
+        return frozenset()
+    return frozenset(node.modifier.labels)
+
+
+def _matched_on(node: promql.BinaryExpr) -> frozenset[str]:
+    matching = node.modifier.matching if node.modifier else None
+    if matching is None or matching.type != promql.LabelModifierType.Include:
+        return frozenset()
+    return frozenset(matching.labels)
 
 
 def _note(selector: promql.VectorSelector, kept: frozenset[str], found: Named) -> None:
     assert selector.name, f"{selector} names no metric"
-    found.metrics.add(selector.name)
     labels = found.labels.setdefault(selector.name, set())
     labels |= kept
     for matcher in selector.matchers.matchers:
@@ -74,5 +111,5 @@ def _note(selector: promql.VectorSelector, kept: frozenset[str], found: Named) -
 
 def _alternatives(pattern: str) -> Iterator[str]:
     for one in pattern.split("|"):
-        if re.fullmatch(r"[\w./-]+", one):
+        if re.fullmatch(r"\w+", one):
             yield one

@@ -133,7 +133,12 @@ TRANSCRIPTION: Final = Board(
                 ),
                 Graph(
                     "Streams that failed",
-                    [Query('babelcast:stream_failures:increase5m{station="transcription"}', "{{phase}}")],
+                    [
+                        Query(
+                            'babelcast:stream_failures:increase5m{station="transcription"}',
+                            "{{station}}, {{phase}}",
+                        )
+                    ],
                     note="In 5 minutes: at their start, and while they ran. More than 10 at the start raise "
                     "TranscribeStreamFailures.",
                     limit=10,

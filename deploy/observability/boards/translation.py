@@ -98,7 +98,12 @@ TRANSLATION: Final = Board(
                 ),
                 Graph(
                     "Streams that failed",
-                    [Query('babelcast:stream_failures:increase5m{station="translation"}', "{{phase}}")],
+                    [
+                        Query(
+                            'babelcast:stream_failures:increase5m{station="translation"}',
+                            "{{station}}, {{phase}}",
+                        )
+                    ],
                     note="In 5 minutes. With failed translations, more than 10 raise "
                     "TranslationPipelineFailures.",
                     limit=10,
