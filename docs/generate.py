@@ -23,6 +23,8 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import server_messages as say
 from babelcast.protocol.codec import ALIASES
 from babelcast.rpc.credentials import CallingConfig, ServingConfig
+from babelcast.telemetry.config import TelemetryConfig
+from docs import measures
 from docs.notes import ANSWERS, FIELDS, HEARD_BY, SETTINGS, STATUSES
 from gateway import permissions
 from gateway.config import GatewayConfig
@@ -32,12 +34,15 @@ from transcription_svc.config import TranscriptionConfig
 from translation_svc.config import TranslationConfig
 
 ROOT: Final = Path(__file__).parent.parent
-PAGES: Final = (ROOT / "docs" / "protocol.md", ROOT / "docs" / "client.md", ROOT / "README.md")
+PAGES: Final = (
+    *(ROOT / "docs" / name for name in ("protocol.md", "client.md", "metrics.md")),
+    ROOT / "README.md",
+)
 CONFIGS: Final = {
-    "gateway": (GatewayConfig, AuthConfig, BusConfig, ArchiveConfig, CallingConfig),
-    "session": (SessionConfig, BusConfig, ServingConfig),
-    "transcription": (TranscriptionConfig, ServingConfig),
-    "translation": (TranslationConfig, ServingConfig),
+    "gateway": (GatewayConfig, AuthConfig, BusConfig, ArchiveConfig, CallingConfig, TelemetryConfig),
+    "session": (SessionConfig, BusConfig, ServingConfig, TelemetryConfig),
+    "transcription": (TranscriptionConfig, ServingConfig, TelemetryConfig),
+    "translation": (TranslationConfig, ServingConfig, TelemetryConfig),
 }
 _BLOCK = re.compile(r"(<!-- begin (?P<name>[a-z-]+) -->\n).*?(<!-- end (?P=name) -->)", re.DOTALL)
 _UNSHOWN_LIMIT = 2**53
@@ -178,6 +183,13 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "server-messages": server_messages,
     "error-codes": error_codes,
     "configuration": configuration,
+    "metrics": lambda: _table(
+        ("instrument", "exported as", "kind", "unit", "attributes", "told by", "meaning"), measures.rows()
+    ),
+    "metrics-attributes": lambda: _table(("attribute", "meaning"), measures.attribute_rows()),
+    "metrics-checklist": lambda: _table(
+        ("of", "on the checklist", "here", "look at"), measures.checklist_rows()
+    ),
 }
 
 
