@@ -90,7 +90,7 @@ def test_a_rollout_goes_from_servers_to_callers(world: World) -> None:
     assert world.do("rollout", "staging") == 0
     applied = [Path(call[call.index("--filename") + 1]).stem for call in world.asked("apply")]
     assert applied == ["rest", *ORDER]
-    steps = [call[1:] for call in world.asked("--namespace") if {"apply", "status"} & set(call)]
+    steps = [call[1:] for call in world.asked("--context") if {"apply", "status"} & set(call)]
     for name in ORDER:
         place = next(n for n, call in enumerate(steps) if call[-1].endswith(f"/{name}.yaml"))
         assert f"deployment/{name}" in steps[place + 1]
