@@ -101,6 +101,17 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
         assert len(re.findall(r"^\S.*$", first.split("```")[1], re.MULTILINE)) >= 3, name
 
 
+def test_queries_of_runbooks_ask_for_what_is_exported() -> None:
+    """At 3 a.m. nobody looks for a name that was changed."""
+    page = (ROOT / "docs" / "alerts.md").read_text()
+    queries = re.findall(r"^promtool query instant \$PROM '(.*)'$", page, re.MULTILINE)
+    metrics = known()
+    metrics.labels["ALERTS"] = {"alertname", "alertstate"}
+    assert len(queries) > len(ALERTS)
+    for query in queries:
+        assert_exists(query, metrics, exported())
+
+
 def test_the_checklists_alarms_are_there() -> None:
     """Five that wake somebody, four that come by mail."""
     assert {rule.alert: rule.labels["severity"] for rule in ALERTS if rule.alert in CHECKLIST} == CHECKLIST
