@@ -109,9 +109,11 @@ def started(there: Rendered, folder: Path) -> Iterator[Cluster]:
             shutil.copy(path, home / "etc/babelcast/tls" / name)
         (home / "tmp").mkdir()
         ports = {"4222": clients[pod], "6222": routes[pod], "8222": monitors[pod]}
-        for name, text in conf.items():
-            moved = re.sub(r"port: (\d+)", lambda found, ports=ports: f"port: {ports[found[1]]}", text)
-            (home / name).write_text(localised(moved, home))
+        for name, original in conf.items():
+            text = original
+            for there_port, port in ports.items():
+                text = text.replace(f"port: {there_port}\n", f"port: {port}\n")
+            (home / name).write_text(localised(text, home))
         log = (home / "log").open("wb")
         with log:
             running.append(

@@ -59,7 +59,8 @@ def matches(selector: Node, labels: Mapping[str, str]) -> bool:
     """Whether a label selector takes labels; an empty one takes all."""
     plain = selector["matchLabels"].texts().items() <= labels.items()
     return plain and all(
-        str(each["operator"]) == "In" and labels.get(str(each["key"])) in map(str, each["values"])
+        str(each["operator"]) == "In"
+        and labels.get(str(each["key"]), "") in [str(value) for value in each["values"]]
         for each in selector["matchExpressions"]
     )
 

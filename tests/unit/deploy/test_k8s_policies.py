@@ -57,7 +57,7 @@ def test_pods_are_restricted(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_pods_can_do_little(overlay: str) -> None:
-    """Roots that cannot be written, scratch space with a bound, neither token nor variables of the cluster."""
+    """Roots are read-only, scratch space has a bound, there is neither token nor variable of the cluster."""
     for workload in rendered(overlay).workloads:
         spec = workload.pod["spec"]
         assert spec["automountServiceAccountToken"].value is False
