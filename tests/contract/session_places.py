@@ -29,6 +29,7 @@ from session_svc.store.dynamodb.client import open_client
 from session_svc.store.dynamodb.provisioning import Provisioning
 from session_svc.store.dynamodb.tables import TableNames, tables
 from session_svc.store.sqlite import SqliteStore
+from tests.aws_permitted import Permitted
 
 # Far ahead of any wall clock, which DynamoDB deletes rows by.
 NOW = 4_000_000_000_000
@@ -101,7 +102,8 @@ async def empty_tables(names: TableNames) -> AsyncIterator[DynamoDb]:
     client, close = await open_client("eu-west-1")
     try:
         await asyncio.gather(*(Provisioning(client, {}).create(table) for table in tables(names)))
-        yield DynamoDb(names, client)
+        # whatever a test does, it does with the rights of the service
+        yield DynamoDb(names, Permitted(client, names))  # type: ignore[arg-type]  # as a client, call by call
     finally:
         await close()
 

@@ -25,6 +25,7 @@ from session_svc.store.dynamodb.tables import ON_DEMAND, Table, TableNames, tabl
 from tests.amazon.driving import amazon, everything, feed
 from tests.amazon.reciting import Reciter
 from tests.aws_gate import Gate, gate
+from tests.aws_permitted import Permitted
 from tests.aws_policies import FOLDER, REGION, Asked, Policy, policy, read, rendered
 from tests.contract.session_places import CODE, HOUR, NOW, handover, listener, session, speaker
 from transcription_svc.engines.base import StreamOptions
@@ -324,3 +325,17 @@ def test_a_denial_wins() -> None:
     assert read({"Version": "2012-10-17", "Statement": [allow]}).allows(asked)
     assert not read({"Version": "2012-10-17", "Statement": [allow, deny]}).allows(asked)
     assert not read({"Version": "2012-10-17", "Statement": [allow]}).allows(replace(asked, resource="arn:y"))
+
+
+async def test_stores_in_other_tests_have_the_same_rights(dynamodb: TableNames) -> None:
+    """What the contract's tests use of DynamoDB asks the policy first: another table, and another operation."""
+    permitted = Permitted(None, dynamodb)
+    with pytest.raises(AttributeError):
+        await permitted.get_item(TableName=dynamodb.sessions)
+    client, close = await open_client(REGION)
+    permitted = Permitted(client, dynamodb)
+    with pytest.raises(AssertionError, match="dynamodb:GetItem"):
+        await permitted.get_item(TableName="Others", Key={})
+    with pytest.raises(AssertionError, match="dynamodb:DeleteItem"):
+        await permitted.delete_item(TableName=dynamodb.rate_limits, Key={})
+    await close()
