@@ -328,7 +328,7 @@ def test_a_denial_wins() -> None:
 
 
 async def test_stores_in_other_tests_have_the_same_rights(dynamodb: TableNames) -> None:
-    """What the contract's tests use of DynamoDB asks the policy first: another table, and another operation."""
+    """What the contract tests do asks the policy first: another table and another operation are refused."""
     permitted = Permitted(None, dynamodb)
     with pytest.raises(AttributeError):
         await permitted.get_item(TableName=dynamodb.sessions)
