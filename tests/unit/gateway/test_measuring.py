@@ -8,7 +8,7 @@ import pytest
 from websockets.frames import Close
 from websockets.protocol import Protocol
 
-from babelcast.errors import ServiceUnavailable, SessionFull
+from babelcast.errors import Conflict, ServiceUnavailable
 from babelcast.event.v1 import event_pb2 as event
 from gateway import measuring
 from tests.measured import Measured
@@ -60,12 +60,12 @@ async def test_joins_count_by_their_end(measured: Measured) -> None:
     """With the error's code, also of what is our fault; who leaves meanwhile is no failure."""
     with measuring.joining():
         pass
-    for error in (SessionFull(), RuntimeError(), asyncio.CancelledError()):
+    for error in (Conflict("no"), RuntimeError(), asyncio.CancelledError()):
         with pytest.raises(type(error)), measuring.joining():
             raise error
     joins = "babelcast.gateway.joins"
     assert measured.total(joins, outcome="ok") == 1
-    assert measured.total(joins, outcome="SESSION_FULL") == 1
+    assert measured.total(joins, outcome="CONFLICT") == 1
     assert measured.total(joins, outcome="INTERNAL_ERROR") == 1
     assert measured.total(joins) == 3
 
