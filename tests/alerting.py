@@ -79,13 +79,18 @@ def known() -> Known:
     return found
 
 
-def promtool(*arguments: str | Path) -> None:
-    """Run it, and have it agree."""
-    there = shutil.which("promtool", path=f"{os.environ['PATH']}:{ROOT}/var/prometheus/usr/bin")
+def program_there(name: str) -> None:
+    """See to it that deploy/dev/prometheus has a program, or leave the test out."""
+    there = shutil.which(name, path=f"{os.environ['PATH']}:{ROOT}/var/prometheus/usr/bin")
     if not there and subprocess.run([PROGRAMS, "prepare"], check=False, capture_output=True).returncode:
         if os.environ.get("CI"):
-            pytest.fail("promtool cannot be had")
-        pytest.skip("promtool cannot be had")
+            pytest.fail(f"{name} cannot be had")
+        pytest.skip(f"{name} cannot be had")
+
+
+def promtool(*arguments: str | Path) -> None:
+    """Run it, and have it agree."""
+    program_there("promtool")
     done = subprocess.run([PROGRAMS, "promtool", *arguments], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
