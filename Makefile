@@ -9,10 +9,13 @@ DYNAMODB_PORT ?= 8000
 # Where make nats listens
 NATS_PORT ?= 4222
 
+# Another way to say docker compose
+COMPOSE ?= docker compose --file deploy/compose/compose.yaml
+
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench rollout rollback soak release lock sbom licences audit
+.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench rollout rollback soak release lock sbom licences audit images up down test-containers
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -89,6 +92,21 @@ soak: setup ## talk and listen for SOAK_MINUTES (30) with real engines; memory a
 
 release: setup ## write down that this commit is VERSION, for what comes after to be compared with
 	@deploy/dev/release $(VERSION)
+
+images: ## build all images; PYTHON_IMAGE and DEBIAN_IMAGE name other bases, with a digest perhaps
+	@for target in gateway session transcription translation tools edge; do \
+	  docker build --file deploy/Dockerfile --target $$target --tag babelcast-$$target:$(or $(BABELCAST_VERSION),latest) \
+	    $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
+	    $(if $(DEBIAN_IMAGE),--build-arg DEBIAN_IMAGE=$(DEBIAN_IMAGE)) . || exit; done
+
+up: ## serve in containers on http://localhost:8080, with two gateways
+	@$(COMPOSE) up --detach --build --wait $(ARGS)
+
+down: ## stop the containers
+	@$(COMPOSE) down $(ARGS)
+
+test-containers: setup ## bring the containers up, smoke-test them, kill each in turn, take them down
+	@COMPOSE_UP="$${COMPOSE_UP:-$(COMPOSE) up --detach --build --wait}" $(bin)/pytest -s tests/e2e/containers $(ARGS)
 
 lock: setup ## write the lock files anew from pyproject.toml
 	@deploy/dev/lock

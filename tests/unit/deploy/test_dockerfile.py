@@ -198,8 +198,7 @@ def test_a_module_that_is_not_there_would_be_noticed(needs: ModuleType) -> None:
 def test_the_translators_are_those_of_the_set_up() -> None:
     """Debian's packages of Apertium are in both."""
     setup = (ROOT / "deploy/dev/setup").read_text()
-    wanted = set(
-        re.findall(r"\bapertium[a-z-]*", re.search(r"engine_packages=\((.*?)\)", setup, re.DOTALL)[1])
-    )  # type: ignore[index]
+    (named,) = re.findall(r"engine_packages=\((.*?)\)", setup, re.DOTALL)
+    wanted = set(re.findall(r"\bapertium[a-z-]*", named))
     installed = " ".join(STAGES["translation"].values("RUN"))
     assert set(re.findall(r"(?<= )apertium[a-z-]*", installed)) == wanted
