@@ -96,5 +96,8 @@ class Desk:
     rooms: Rooms
     prices: Prices
     guesses: Guesses
+    """By WebSocket."""
+    page_guesses: Guesses
+    """By pages: players go on asking for a talk that is over, which must keep nobody from joining another."""
     clock_ms: Callable[[], int]
     clock: Callable[[], float]

@@ -20,15 +20,23 @@ class Guesses:
     def __init__(self, *, per_min: int) -> None:
         self._wrong = KeyedBuckets(rate=per_min / 60, burst=per_min)
 
+    def wait_s(self, address: str, now_s: float) -> float:
+        """When something may be looked up for an address again; 0.0 for now."""
+        return self._wrong.wait_s(address, now_s)
+
+    def wrong(self, address: str, now_s: float) -> None:
+        """It asked for what is not there."""
+        self._wrong.take(address, now_s)
+
     @contextmanager
     def looking(self, address: str, now_s: float) -> Iterator[None]:
         """Look something up inside. Raises: RateLimitExceeded."""
-        wait_s = self._wrong.wait_s(address, now_s)
+        wait_s = self.wait_s(address, now_s)
         if wait_s:
             raise RateLimitExceeded("codes that nobody has", retry_after_s=wait_s)
         try:
             yield
         except BabelcastError as error:
             if error.code in _WRONG:
-                self._wrong.take(address, now_s)
+                self.wrong(address, now_s)
             raise

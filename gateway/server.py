@@ -206,6 +206,7 @@ class Gateway:
                 rooms=rooms,
                 prices=prices.load(config.prices_file),
                 guesses=Guesses(per_min=config.rate_limit_wrong_codes_per_min),
+                page_guesses=Guesses(per_min=config.rate_limit_wrong_codes_per_min),
                 clock_ms=wall_clock_ms,
                 clock=clock,
             )

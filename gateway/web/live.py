@@ -53,11 +53,13 @@ class LivePages:
     async def play(self, request: web.Request) -> web.StreamResponse:
         """Send the stream until it ends or the player goes."""
         address = sender(request, self._trusted)
-        wait_s = self._requests.take(address, self._desk.clock())
+        now_s = self._desk.clock()
+        wait_s = self._requests.take(address, now_s) or self._desk.page_guesses.wait_s(address, now_s)
         if wait_s:
             return _later(request, HTTPStatus.TOO_MANY_REQUESTS, wait_s)
         session = await session_that_is_on(self._desk, request.match_info["code"])
         if session is None:
+            self._desk.page_guesses.wrong(address, now_s)
             return answers.refusal(request, HTTPStatus.NOT_FOUND, reason="There is no such talk.")
         source = session.settings.source_language
         tag = request.match_info["language"]

@@ -104,12 +104,14 @@ class Transcripts:
     async def _answer(
         self, request: web.Request, form: str, language: str, *, attached: bool
     ) -> web.StreamResponse:
-        wait_s = self._requests.take(sender(request, self._trusted), self._desk.clock())
+        address, now_s = sender(request, self._trusted), self._desk.clock()
+        wait_s = self._requests.take(address, now_s) or self._desk.page_guesses.wait_s(address, now_s)
         if wait_s:
             headers = {"Retry-After": str(math.ceil(wait_s))}
             return answers.refusal(request, HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
         contents = await self._contents(request.match_info["code"])
         if contents is None:
+            self._desk.page_guesses.wrong(address, now_s)
             return answers.refusal(request, HTTPStatus.NOT_FOUND, reason="There is no such talk.")
         known = _known(language or contents.talk.source, contents.languages)
         if known is None:

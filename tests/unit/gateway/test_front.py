@@ -1,6 +1,7 @@
 """The one port: whom a connection is handed to, and what is refused."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -112,3 +113,26 @@ def test_any_head_is_one_or_the_other(lines: list[bytes]) -> None:
         and b"websocket" in line.lower().partition(b":")[2]
         for line in lines
     )
+
+
+async def test_of_too_many_that_wait_the_oldest_goes() -> None:
+    """Who speaks up at once is served, however many say nothing; a full house says so."""
+    full = False
+    lobby = Lobby(most=2, full=lambda: full)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Front(websocket=lambda: Named(b"websocket"), http=lambda: Named(b"http"), lobby=lobby),
+        "127.0.0.1",
+        0,
+    )
+    async with server, asyncio.timeout(5):
+        port = server.sockets[0].getsockname()[1]
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        with contextlib.suppress(ConnectionError):
+            assert await silent[0][0].read() == b""
+        assert len(lobby) == 2
+        assert (await _said(port, PAGE)).startswith(b"http|")
+        full = True
+        assert (await _said(port, b"")).startswith(b"HTTP/1.1 503 ")
+        lobby.close()
+        for _, writer in silent:
+            writer.transport.abort()
