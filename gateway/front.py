@@ -113,7 +113,6 @@ class Front(asyncio.Protocol):
         self._forget()
         if transport is not None and not transport.is_closing():
             measuring.answered(int(status.split()[0]))
-            measuring.answered(int(status.split()[0]))
             transport.write(b"HTTP/1.1 " + status + _refusal(transport))
             transport.close()
 
