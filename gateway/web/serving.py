@@ -87,7 +87,6 @@ class PageConnection(web.RequestHandler):
         """What aiohttp says, without what it quotes of the request."""
         response = super().handle_error(request, status, exc, "That is no request.")
         measuring.answered(response.status)
-        measuring.answered(response.status)
         always = {**EVERYWHERE, **transport_headers(self.transport)}
         response.headers.update({**always, "Cache-Control": "no-store", "Server": NAME})
         return response
