@@ -1,8 +1,8 @@
 """The system in containers: ready to speak and listen, and again after each container was killed.
 
 It needs an engine and some minutes, so it is asked for by COMPOSE_UP, the command that brings everything up
-and waits (`make test-containers`). COMPOSE_RUN is any other Compose command, COMPOSE_DOWN takes everything away,
-DOCKER is the client of the engine.
+and waits (`make test-containers`). COMPOSE_RUN is any other Compose command, COMPOSE_DOWN takes everything
+away, DOCKER is the client of the engine.
 """
 
 import json
@@ -77,8 +77,8 @@ def containers() -> list[Container]:
 def crash(container: Container) -> None:
     """End its first process as a defect or the kernel would; the engine is to start it again.
 
-    Somebody who uses `docker kill` is taken to want that it stays away, so it is done from outside; where that
-    may not be done, the container is killed by the engine and started.
+    Somebody who uses `docker kill` is taken to want that it stays away, so it is done from outside; where
+    that may not be done, the container is killed by the engine and started.
     """
     number = int(done(DOCKER, "inspect", "--format", "{{.State.Pid}}", container.name))
     try:
@@ -143,7 +143,7 @@ def system() -> Iterator[None]:
     """Everything up, and away afterwards."""
     began_s = time.monotonic()
     done(UP, timeout_s=UP_S)
-    print(f"up after {time.monotonic() - began_s:.0f} s")
+    print(f"up after {time.monotonic() - began_s:.0f} s", flush=True)
     yield
     done(DOWN)
 
@@ -164,7 +164,7 @@ def test_it_is_again_after_each_was_killed() -> None:
         took_s = wait_until_well(container, started=started)
         lines = smoke()
         (lag,) = re.findall(r"latency ([\d.]+) s median", lines)
-        print(f"killed {container.name}: back after {took_s:.1f} s, voice after {lag} s")
+        print(f"killed {container.name}: back after {took_s:.1f} s, voice after {lag} s", flush=True)
 
 
 def test_nothing_is_written_but_where_it_may_be() -> None:
