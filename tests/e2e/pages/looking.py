@@ -33,7 +33,13 @@ _PAINTED = """
 })
 """
 _OVERFLOW = """
-() => document.documentElement.scrollWidth > innerWidth ? document.documentElement.scrollWidth : 0
+() => {
+  const parts = [...document.querySelectorAll('main, section, footer, button')]
+    .filter((one) => one.checkVisibility());
+  const right = Math.max(document.documentElement.scrollWidth,
+    ...parts.map((one) => one.getBoundingClientRect().right));
+  return right > innerWidth + 1 ? Math.round(right) : 0;
+}
 """
 
 

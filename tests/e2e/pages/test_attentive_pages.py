@@ -47,7 +47,8 @@ async def pages(chromium: Chromium, attentive: Served) -> AsyncIterator[Browsing
 def too_loud(seconds: float) -> bytes:
     """A tone that is cut off above and below."""
     wave = np.sin(np.arange(round(seconds * SAMPLE_RATE_HZ)) * 2 * np.pi * 440 / SAMPLE_RATE_HZ)
-    return np.clip(wave * 90_000, -32768, 32767).astype("<i2").tobytes()
+    pcm: bytes = np.clip(wave * 90_000, -32768, 32767).astype("<i2").tobytes()
+    return pcm
 
 
 async def test_bad_sound_is_told_in_plain_words(pages: Browsing) -> None:
