@@ -111,5 +111,5 @@ def _note(selector: promql.VectorSelector, kept: frozenset[str], found: Named) -
 
 def _alternatives(pattern: str) -> Iterator[str]:
     for one in pattern.split("|"):
-        if re.fullmatch(r"\w+", one):
+        if re.fullmatch(r"[\w-]+", one):
             yield one

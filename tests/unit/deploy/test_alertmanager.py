@@ -34,6 +34,11 @@ def amtool(*arguments: str | Path) -> str:
     return done.stdout
 
 
+def assert_goes_to(receiver: str, *labels: str) -> None:
+    """What has these labels goes there, and nowhere else."""
+    amtool("config", "routes", "test", f"--config.file={CONFIG}", f"--verify.receivers={receiver}", *labels)
+
+
 def test_alertmanager_takes_it() -> None:
     """As it is."""
     assert "SUCCESS" in amtool("check-config", CONFIG)
@@ -44,20 +49,18 @@ def test_every_alert_goes_where_its_severity_says(rule: Rule) -> None:
     """Pages wake somebody, the rest waits in a mailbox, and the watchdog goes to who listens for silence."""
     wanted = {"page": "page", "email": "email", "none": "watchdog"}[rule.labels["severity"]]
     labels = [f"{name}={value}" for name, value in {**rule.labels, "alertname": rule.alert}.items()]
-    amtool("config", "routes", "test", f"--config.file={CONFIG}", f"--verify.receivers={wanted}", *labels)
+    assert_goes_to(wanted, *labels)
 
 
 def test_what_nobody_thought_of_is_mailed() -> None:
     """An alert without a severity is not lost."""
-    amtool("config", "routes", "test", f"--config.file={CONFIG}", "--verify.receivers=email", "alertname=New")
+    assert_goes_to("email", "alertname=New")
 
 
 def test_a_wrong_route_is_found() -> None:
     """What is checked can fail."""
     with pytest.raises(AssertionError):
-        amtool(
-            "config", "routes", "test", f"--config.file={CONFIG}", "--verify.receivers=page", "severity=email"
-        )
+        assert_goes_to("page", "severity=email")
 
 
 def test_inhibitions_name_what_exists() -> None:

@@ -83,7 +83,7 @@ def test_metrics_and_traces_come_and_go() -> None:
 
 
 def test_prometheus_does_not_count_twice() -> None:
-    """It scrapes services themselves, under the names that rules go by, and of the collector its own state."""
+    """It scrapes services under the names that rules go by, and of the collector its own state."""
     text = Path(FOLDER / "prometheus.yaml").read_text()
     jobs = {one.job_name: one for one in msgspec.yaml.decode(text, type=_Prometheus).scrape_configs}
     ours = {name: job for name, job in jobs.items() if name.startswith("babelcast-")}
