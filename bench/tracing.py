@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import grpc
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as api
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as rpc
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import use_span
 
 from babelcast import scripted
@@ -32,6 +35,8 @@ from gateway.tracing import TalkTraces
 CHUNK_S = 0.1
 STAGGER_S = 0.037
 LANGUAGES = ("es", "fr", "de")
+BATCH = 512
+"""Spans that are exported at once."""
 MOST_USUAL = 0.05
 """The promise: so much more CPU at most at the usual sampling."""
 TRACED = {"off": 0.0, "off again": 0.0, "usual": 0.05, "all": 1.0}
@@ -185,7 +190,7 @@ def _more(rounds: Sequence[Round], name: str) -> float:
 
 def steps() -> str:
     """What single steps take, in the bench's own process."""
-    provider = TracerProvider(id_generator=tracing.Ids())
+    provider, exporter = TracerProvider(id_generator=tracing.Ids()), InMemorySpanExporter()
     restore = tracing.install(provider)
     above = tracing.written(tracing.root(1))
     traced, untraced = TalkTraces("bench"), TalkTraces("bench")
@@ -194,6 +199,9 @@ def steps() -> str:
     def span() -> None:
         with tracing.stage("step", above):
             pass
+
+    def exported() -> None:
+        encode_spans(exporter.get_finished_spans()).SerializeToString()
 
     taken = {
         "a chunk of a talk that is not traced": lambda: untraced.chunk("", at_ms=0),
@@ -205,6 +213,11 @@ def steps() -> str:
     for name, step in taken.items():
         runs = timeit.repeat(step, number=5_000, repeat=5, timer=time.process_time)
         lines.append(f"| {name} | {min(runs) / 5_000 * 1e6:.2f} |")
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    for _ in range(BATCH):
+        span()
+    took_s = min(timeit.repeat(exported, number=5, repeat=5, timer=time.process_time)) / 5
+    lines.append(f"| a span's part of its export | {took_s / BATCH * 1e6:.2f} |")
     restore()
     provider.shutdown()
     return "\n".join(lines)

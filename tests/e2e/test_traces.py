@@ -158,6 +158,8 @@ async def test_a_sentence_is_one_trace_over_all_processes(
     async with fleet.running(
         tmp_path,
         bus_url=mortal_nats.url if across else "",
+        session_services=1,
+        stations=1,
         gateways=({}, {}) if across else ({},),
         OTEL_TRACES_SAMPLER="parentbased_always_on",
         **spans.environ,
@@ -187,6 +189,9 @@ async def test_a_stage_that_is_cancelled_is_marked_and_its_sentence_goes_on(
     async with fleet.running(
         tmp_path,
         bus_url=mortal_nats.url,
+        session_services=1,
+        stations=1,
+        gateways=({}, {}),
         SCRIPTED_DELAY_SECONDS="3",
         OTEL_TRACES_SAMPLER="always_on",
         **spans.environ,

@@ -38,7 +38,7 @@ def traces(*, chunks: int = 10, first: int = 0) -> SegmentTraces:
 def trace_of(span: ReadableSpan) -> int:
     """The id of its trace."""
     assert span.context is not None
-    return span.context.trace_id
+    return int(span.context.trace_id)
 
 
 @pytest.mark.parametrize(

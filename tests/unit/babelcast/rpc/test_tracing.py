@@ -1,6 +1,7 @@
 """Traces across real gRPC on loopback."""
 
 import contextlib
+from collections.abc import AsyncIterator
 
 from opentelemetry.trace import StatusCode
 
@@ -30,6 +31,11 @@ class Servicer(rpc.TranslationServiceServicer):
         if self._error is not None:
             raise self._error
         return api.ListLanguagesResponse()
+
+    def StreamingTranslate(  # noqa: N802 - gRPC's name
+        self, request_iterator: object, context: object
+    ) -> AsyncIterator[api.StreamingTranslateResponse]:
+        raise NotImplementedError
 
 
 async def called(servicer: Servicer, *, caller: str) -> Recorded:
