@@ -51,6 +51,24 @@ async def replaced(workers: Workers, pid: int) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_each_is_scraped_at_a_port_of_its_own(mortal_nats: NatsServer, tmp_path: Path) -> None:
+    """The parent's address is the first, those of workers follow it, and each says which it is."""
+    first = free_port()
+    environ = environment(tmp_path, BUS_URL=mortal_nats.url, METRICS_BIND=f"127.0.0.1:{first}")
+    running = await Workers.start(environ)
+    try:
+        for number in (1, 2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", first + number)
+            writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+            page = (await reader.read()).decode()
+            writer.close()
+            assert f'service_instance_id="worker-{number}"' in page
+            assert "babelcast_gateway_sessions_created_total 0.0" in page
+    finally:
+        running.hurry()
+        await running.aclose()
+
+
 async def test_two_serve_one_port_and_end_in_order(workers: Workers) -> None:
     """Both answer there; told to stop, they end well, and the port is free."""
     assert len(set(workers.pids)) == 2
