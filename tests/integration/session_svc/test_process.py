@@ -61,3 +61,12 @@ async def test_it_says_what_is_wrong_with_its_configuration() -> None:
     assert process.returncode == 1
     assert b"MAX_LISTENERS_PER_SESSION" in errors
     assert b"Traceback" not in errors
+
+
+async def test_it_does_not_serve_just_anybody(tmp_path: Path) -> None:
+    """What other machines can reach needs certificates or a token, and without them there is no service."""
+    process = await started(SESSION_BIND="0.0.0.0:0", DATA_DIR=str(tmp_path))
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert b"SERVICE_TOKEN" in errors
+    assert b"Traceback" not in errors

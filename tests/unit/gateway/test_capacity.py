@@ -4,7 +4,6 @@ import resource
 
 import pytest
 
-from gateway import capacity
 from gateway.capacity import KEPT_FILES, MOST_FILES, most_connections, raise_open_files
 from gateway.config import GatewayConfig
 
@@ -17,8 +16,8 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def change(_: int, wanted: tuple[int, int]) -> None:
         now[:] = wanted
 
-    monkeypatch.setattr(capacity.resource, "getrlimit", lambda _: tuple(now))
-    monkeypatch.setattr(capacity.resource, "setrlimit", change)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(now))
+    monkeypatch.setattr(resource, "setrlimit", change)
     return now
 
 
