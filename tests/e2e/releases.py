@@ -35,4 +35,4 @@ def environ_of(tree: Path) -> dict[str, str]:
     """In which `python -m` takes the services from there: the path comes first, the working directory not
     at all.
     """
-    return {"PYTHONPATH": os.fspath(tree), "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PYTHONPATH": os.fspath(tree), "PYTHONSAFEPATH": "1"}

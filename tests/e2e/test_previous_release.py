@@ -38,6 +38,8 @@ async def fleet(mortal_nats: NatsServer, tmp_path: Path) -> AsyncIterator[Fleet]
         tmp_path,
         bus_url=mortal_nats.url,
         stations=1,
+        # There is one of each, so everything waits for as long as a service takes to start.
+        VOICE_LAG_MAX_SECONDS="120",
         DRAIN_SECONDS="20",
         DRAIN_LINGER_SECONDS="0.2",
         DRAIN_WINDOW_SECONDS="0.5",
