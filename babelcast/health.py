@@ -17,12 +17,7 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Final
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
 from babelcast.config import ConfigError
-from babelcast.rpc.client import open_channel
-from babelcast.rpc.credentials import Calling
 
 ASK_S: Final = 4.0
 """How long an answer may take; less than what a container's health check may."""
@@ -55,8 +50,6 @@ async def check(address: str, *, timeout_s: float = ASK_S) -> None:
                     raise ValueError(f"{address}: http, https, grpc and tcp can be asked")
     except (OSError, TimeoutError, http.client.HTTPException) as error:
         raise Unwell(f"{address}: {str(error) or 'no answer in time'}") from error
-    except grpc.aio.AioRpcError as error:
-        raise Unwell(f"{address}: {error.code().name}") from error
 
 
 async def check_all(addresses: Sequence[str], *, wait_s: float = 0.0) -> list[str]:
@@ -99,13 +92,24 @@ def _unproven() -> ssl.SSLContext:
 
 
 async def _serves(target: str) -> None:
-    """Raises: Unwell, AioRpcError, ConfigError."""
-    async with open_channel(target, calling=Calling.of(os.environ)) as channel:
-        answer = await health_pb2_grpc.HealthStub(channel).Check(
-            health_pb2.HealthCheckRequest(), timeout=ASK_S, wait_for_ready=False
-        )
+    """Raises: Unwell, ConfigError."""
+    # Here alone: they cost more than all the rest, and a gateway is asked often and without them.
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    from babelcast.rpc.client import open_channel
+    from babelcast.rpc.credentials import Calling
+
+    try:
+        async with open_channel(target, calling=Calling.of(os.environ)) as channel:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=ASK_S, wait_for_ready=False
+            )
+    except grpc.aio.AioRpcError as error:
+        raise Unwell(f"grpc://{target}: {error.code().name}") from error
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
-        raise Unwell(f"grpc://{target}: {health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)}")
+        status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        raise Unwell(f"grpc://{target}: {status}")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -19,6 +19,8 @@ SERVER: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    # As callers do: without it their pings on an idle connection are a misdeed, for which it is ended.
+    ("grpc.keepalive_permit_without_calls", 1),
 )
 CLIENT: tuple[tuple[str, int], ...] = (
     *COMMON,

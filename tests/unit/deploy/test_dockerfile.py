@@ -130,7 +130,7 @@ def test_what_serves_can_be_asked_for_its_health(target: str) -> None:
 def test_variables_and_ports_are_those_of_the_code(target: str) -> None:
     """Every variable is read by the service, but those of Python; it listens on all addresses."""
     found = environment(target)
-    foreign = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "HOME"}
+    foreign = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "GRPC_VERBOSITY", "HOME"}
     assert set(found) - foreign <= variables(target) | {"DATA_DIR"}
     bind = next(value for name, value in found.items() if name in {"HOST", f"{target.upper()}_BIND"})
     assert bind.partition(":")[0] == "0.0.0.0"  # noqa: S104 - of a container
