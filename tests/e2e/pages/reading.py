@@ -25,4 +25,4 @@ async def read_words(lines: Locator, texts: Sequence[str], *, within_s: float) -
         if found == wanted:
             return
         await lines.page.wait_for_timeout(_POLL_MS)
-    assert found == wanted
+    assert found == wanted, f"{' '.join(found)}\n instead of\n{' '.join(wanted)}"
