@@ -282,6 +282,42 @@ def smoke(
     outcome.run(work())
 
 
+@app.command(epilog="Example: babelcast watch --prometheus http://127.0.0.1:9090 --over 24h")
+def watch(
+    prometheus: Annotated[
+        str, typer.Option(help="Address of Prometheus' HTTP API.", envvar="PROMETHEUS_URL", show_default=True)
+    ] = "http://127.0.0.1:9090",
+    over: Annotated[str, typer.Option(help="Span that is looked at, up to now: 1h, 30m.")] = "1h",
+    baseline: Annotated[
+        str, typer.Option(help="Compare with the same span so long before.", metavar="DURATION")
+    ] = "24h",
+    as_json: Json = False,
+) -> None:
+    """The figures of the first 24 hours after a deployment, and whether they call for a rollback.
+
+    Ends with 0 when all is well, 1 when a rollback is called for, 2 when Prometheus cannot be asked or has no
+    data of what happens, 3 when only a target is missed.
+    """
+    import msgspec
+
+    from cli import watch as command
+
+    try:
+        options = command.WatchOptions(prometheus, command.seconds(over), command.seconds(baseline))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+    async def work() -> int:
+        watched = await command.watch(options)
+        if as_json:
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(watched)).decode() + "\n")
+        else:
+            command.show(watched, Console())
+        return int(watched.ending)
+
+    outcome.run(work())
+
+
 @bench_app.command(epilog="Example: babelcast bench latency --sessions 3 --minutes 5")
 def latency(
     url: Annotated[str, typer.Option(help="A running server; by default one is started.")] = "",
