@@ -72,6 +72,8 @@ class Line(msgspec.Struct, frozen=True):
     value: float | None = None
     before: float | None = None
     limit: float | None = None
+    is_least: bool = False
+    """Whether the limit is the least that may be, not the most."""
     unit: str = ""
     about: str = ""
 
@@ -148,7 +150,8 @@ def judged(
                 sample.value,
                 was,
                 limit,
-                figure.unit,
+                is_least=figure.at_most is None,
+                unit=figure.unit,
             )
         )
     return lines
@@ -257,11 +260,7 @@ def _of(labels: Mapping[str, str]) -> str:
 def _target(line: Line) -> str:
     if line.limit is None:
         return ""
-    least = any(
-        figure.name == line.name and figure.at_most is None and line.kind == figure.kind
-        for figure in figures.FIGURES
-    )
-    return f"{'≥' if least else '≤'} {_amount(line.limit, line.unit)}"
+    return f"{'≥' if line.is_least else '≤'} {_amount(line.limit, line.unit)}"
 
 
 def _amount(value: float | None, unit: str) -> str:
