@@ -21,6 +21,8 @@ from babelcast.telemetry.config import TelemetryConfig
 from babelcast.telemetry.scrape import Endpoint
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+END_WITHIN_S: Final = 3.0
+"""How long the last export may take; a process that is told to stop does not wait for a collector that is away."""
 MAX_SERIES: Final = 300
 """Of one instrument; more are added up in one with `otel_metric_overflow`."""
 
@@ -41,7 +43,8 @@ def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]
     """Export metrics to the collector named by OTEL_EXPORTER_OTLP_ENDPOINT and serve them on METRICS_BIND,
     whichever are set.
 
-    Returns what flushes and ends the export. For composition roots only, once in a process.
+    Returns what flushes and ends the export, within END_WITHIN_S. For composition roots only, once in a
+    process.
 
     Raises: ConfigError; ServiceUnavailable when the address of METRICS_BIND is taken.
     """
@@ -57,7 +60,7 @@ def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]
             readers.append(PeriodicExportingMetricReader(OTLPMetricExporter(), cardinality_limits=_LIMITS))
         if readers:
             provider = provide(readers, service=service)
-            stack.callback(provider.shutdown)
+            stack.callback(provider.shutdown, timeout_millis=1000 * END_WITHIN_S)
             metrics.set_meter_provider(provider)
             zeros.begin(service)
         return stack.pop_all().close

@@ -1,5 +1,6 @@
 """Which traces are recorded, and where they go, by OpenTelemetry's own environment variables."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from opentelemetry.context import Context
@@ -21,6 +22,7 @@ from opentelemetry.util.types import Attributes
 
 from babelcast.config import ConfigError
 from babelcast.telemetry import tracing
+from babelcast.telemetry.export import END_WITHIN_S
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 EXPORTER = "OTEL_TRACES_EXPORTER"
@@ -89,7 +91,8 @@ def _ratio(environ: Mapping[str, str]) -> float:
 def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]:
     """Export traces to the collector that the environment names, if one is.
 
-    Returns what flushes and ends the export. For composition roots only. Raises: ConfigError.
+    Returns what flushes and ends the export, within END_WITHIN_S. For composition roots only. Raises:
+    ConfigError.
     """
     chosen = sampler(environ)
     wanted = any(environ.get(name) for name in ENDPOINTS)
@@ -102,12 +105,17 @@ def configure(*, service: str, environ: Mapping[str, str]) -> Callable[[], None]
         id_generator=tracing.Ids(),
         shutdown_on_exit=False,
     )
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    exporter = OTLPSpanExporter()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     restore = tracing.install(provider)
 
     def end() -> None:
         restore()
+        late = threading.Timer(END_WITHIN_S, exporter.shutdown)  # what it still tries to send fails then
+        late.daemon = True
+        late.start()
         provider.shutdown()
+        late.cancel()
 
     return end
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 import urllib.request
 
 import grpc
@@ -11,7 +12,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as otlp
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as otlp_grpc
 
 from babelcast.config import ConfigError
-from babelcast.telemetry import export, instruments
+from babelcast.telemetry import export, instruments, sampling, tracing
 from tests.nats_server import free_port
 
 
@@ -71,3 +72,23 @@ def test_a_wrong_address_ends_nothing_half_done(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(metrics, "set_meter_provider", lambda _: pytest.fail("it was configured"))
     with pytest.raises(ConfigError, match="METRICS_BIND"):
         export.configure(service="gateway", environ={"METRICS_BIND": "everywhere"})
+
+
+def test_a_silent_collector_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ends gives its last metrics and spans up when nobody takes them."""
+    monkeypatch.setattr(metrics, "set_meter_provider", lambda _: None)
+    monkeypatch.setattr(export, "END_WITHIN_S", 0.2)
+    monkeypatch.setattr(sampling, "END_WITHIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv(export.ENDPOINT, url)
+        environ = {export.ENDPOINT: url, sampling.SAMPLER: "always_on"}
+        end_metrics = export.configure(service="gateway", environ=environ)
+        end_traces = sampling.configure(service="gateway", environ=environ)
+        for _ in range(1000):  # more than one batch
+            tracing.finish(tracing.begin("stage"))
+        began_s = time.monotonic()
+        end_traces()
+        end_metrics()
+        took_s = time.monotonic() - began_s
+    assert took_s < 5
