@@ -32,6 +32,14 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
     return address if _is_address(address) else peer
 
 
+def client_scheme(own: str, *, peer: str, forwarded_proto: Sequence[str], trusted: Sequence[Network]) -> str:
+    """How the client asks: "https" if a trusted peer says in X-Forwarded-Proto that its client does; else as
+    it asks ourselves, in the scheme `own`. Of several proxies the nearest counts.
+    """
+    said = ",".join(forwarded_proto).rpartition(",")[2].strip().lower()
+    return "https" if said == "https" and is_in(peer, trusted) else own
+
+
 def limited_as(address: str) -> str:
     """What a client at `address` is counted as in limits per address.
 

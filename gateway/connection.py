@@ -53,7 +53,8 @@ class Visit:
     """
 
     address: str
-    host: str
+    base_url: str
+    """Where the client found the gateway, as it sees it: "https://talks.example"."""
     identity: Identity | None
     by_header: bool
     query: Mapping[str, str]
@@ -308,7 +309,7 @@ class Connection:
             subject=identity.subject,
             connection_id=self.connection_id,
             outlet=self.outlet,
-            host=self._visit.host,
+            base_url=self._visit.base_url,
         )
 
     async def _join(self, message: ask.JoinSession) -> None:

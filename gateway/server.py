@@ -31,7 +31,7 @@ from babelcast.rpc.client import open_channel
 from babelcast.rpc.credentials import Calling
 from babelcast.telemetry.instruments import CONNECTIONS, ROLE, SESSIONS
 from gateway import measuring
-from gateway.address import client_address, limited_as, networks, reachable
+from gateway.address import client_address, client_scheme, limited_as, networks, reachable
 from gateway.capacity import most_connections
 from gateway.config import GatewayConfig
 from gateway.connection import Connection, Visit
@@ -365,8 +365,9 @@ class Gateway:
     async def _visit(
         self, connection: ServerConnection, request: Request, *, query: dict[str, str]
     ) -> Visit | Answer:
+        peer = str(connection.remote_address[0])
         forwarded_for = request.headers.get_all("X-Forwarded-For")
-        address = limited_as(client_address(str(connection.remote_address[0]), forwarded_for, self._trusted))
+        address = limited_as(client_address(peer, forwarded_for, self._trusted))
         wait_s = self._attempts.take(address, self._desk.clock())
         if wait_s:
             body = b"Too many connections.\n"
@@ -383,7 +384,19 @@ class Gateway:
             except BabelcastError as error:
                 return Answer(HTTPStatus.UNAUTHORIZED, f"{error.code}: {error.message}\n".encode())
         host = request.headers.get("Host", "") or f"127.0.0.1:{self.port}"
-        return Visit(address=address, host=host, identity=identity, by_header=bool(by_header), query=query)
+        scheme = client_scheme(
+            self._desk.config.scheme,
+            peer=peer,
+            forwarded_proto=request.headers.get_all("X-Forwarded-Proto"),
+            trusted=self._trusted,
+        )
+        return Visit(
+            address=address,
+            base_url=f"{scheme}://{host}",
+            identity=identity,
+            by_header=bool(by_header),
+            query=query,
+        )
 
     async def _on_connection(self, socket_connection: ServerConnection) -> None:
         connection = Connection(socket_connection, self._visits.pop(socket_connection), self._desk)

@@ -61,7 +61,7 @@ class Speaker:
         subject: str,
         connection_id: str,
         outlet: Outlet,
-        host: str,
+        base_url: str,
     ) -> "Speaker":
         """Make a session. A place in transcription comes first, so that no session is made without one.
 
@@ -85,7 +85,9 @@ class Speaker:
         speaker = cls._enter(desk, created.session, connection_id=connection_id, outlet=outlet)
         speaker.room.speaker = outlet
         speaker.room.confirmed = True  # nobody else knows the code yet
-        outlet.send(_session_created(created, message, connection_id=connection_id, host=host, desk=desk))
+        outlet.send(
+            _session_created(created, message, connection_id=connection_id, base_url=base_url, desk=desk)
+        )
         pipeline = speaker._own()
         pipeline.traces.decide(message.traceparent)
         pipeline.start(stream).add_done_callback(speaker.room.on_pipeline_done)
@@ -436,11 +438,11 @@ def _session_created(
     message: ask.CreateSession,
     *,
     connection_id: str,
-    host: str,
+    base_url: str,
     desk: Desk,
 ) -> say.SessionCreated:
     session, settings = created.session, created.session.settings
-    base = desk.config.public_url.rstrip("/") or f"{desk.config.scheme}://{host}"
+    base = desk.config.public_url.rstrip("/") or base_url
     return say.SessionCreated(
         session_id=session.session_id,
         source_language=settings.source_language,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from gateway.address import Network, is_in, networks
+from gateway.address import Network, client_scheme, networks
 from gateway.web.signin import is_local, is_local_to_proxy
 from gateway.web.site import Site
 
@@ -21,11 +21,11 @@ def peer(request: web.BaseRequest) -> str:
 
 
 def scheme(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
-    """How the page is asked for: "https" if the connection is encrypted, or a trusted proxy says in
-    X-Forwarded-Proto that its client's is; else "http".
+    """How the page is asked for: "https" if the connection is encrypted, or a trusted proxy says that its
+    client's is; else "http".
     """
-    said = ",".join(request.headers.getall("X-Forwarded-Proto", [])).rpartition(",")[2].strip().lower()
-    return "https" if said == "https" and is_in(peer(request), trusted) else request.scheme
+    said = request.headers.getall("X-Forwarded-Proto", [])
+    return client_scheme(request.scheme, peer=peer(request), forwarded_proto=said, trusted=trusted)
 
 
 def wants_page(request: web.BaseRequest) -> bool:

@@ -47,6 +47,21 @@ async def test_one_click_makes_a_speaker(stage: Stage) -> None:
             assert f"<title>{created['joinUrl']}</title>" in await answer.text()
 
 
+@pytest.mark.parametrize(
+    ("trusted", "scheme"), [("127.0.0.0/8", "https"), ("10.0.0.0/8", "http"), ("", "http")]
+)
+async def test_behind_a_proxy_that_does_tls_invitations_say_so(
+    tmp_path: Path, issuer: LocalIssuer, trusted: str, scheme: str
+) -> None:
+    """If it is trusted: the invitation leads where the speaker came from, as the QR code does."""
+    config = GatewayConfig(drain_seconds=5, trusted_proxies=trusted)
+    said = {"X-Forwarded-Proto": "https"}
+    async with staged(tmp_path, issuer, gateway=config) as stage:
+        speaker = await stage.client(token=stage.token(), headers=said)
+        created = await speaker.ask("sessionCreated", **CREATE)
+        assert created["joinUrl"] == f"{scheme}://127.0.0.1:{stage.gateway.port}/{created['sessionId']}"
+
+
 async def test_pages_of_other_sites_may_not_connect(stage: Stage) -> None:
     """They are refused before anything is looked at; pages from here and programs are let in."""
     for origin in (None, f"http://127.0.0.1:{stage.gateway.port}", "http://localhost:5173"):

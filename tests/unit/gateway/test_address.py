@@ -3,7 +3,7 @@
 import pytest
 
 from babelcast.config import ConfigError
-from gateway.address import client_address, limited_as, networks, reachable
+from gateway.address import client_address, client_scheme, limited_as, networks, reachable
 
 TRUSTED = networks("10.0.0.0/8, 192.168.1.7, fd00::/8")
 
@@ -69,3 +69,23 @@ def test_where_a_server_is_reached_from_here(host: str, expected: str) -> None:
 def test_a_network_is_one_client(address: str, expected: str) -> None:
     """Somebody with a network of IPv6 addresses has no more than somebody with one address of IPv4."""
     assert limited_as(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "own", "said", "expected"),
+    [
+        ("10.1.2.3", "http", ["https"], "https"),
+        ("10.1.2.3", "http", [" HTTPS "], "https"),
+        ("10.1.2.3", "http", ["https, http"], "http"),
+        ("10.1.2.3", "http", ["http", "https"], "https"),
+        ("10.1.2.3", "http", [], "http"),
+        ("10.1.2.3", "https", ["http"], "https"),
+        ("203.0.113.9", "http", ["https"], "http"),
+        ("unix", "http", ["https"], "http"),
+    ],
+)
+def test_a_trusted_proxy_says_how_its_client_asks(
+    peer: str, own: str, said: list[str], expected: str
+) -> None:
+    """The nearest alone, and a stranger says nothing."""
+    assert client_scheme(own, peer=peer, forwarded_proto=said, trusted=TRUSTED) == expected
