@@ -13,9 +13,14 @@ from gateway.web.security import EVERYWHERE, transport_headers
 MAX_HEAD_BYTES = 16 * 1024
 HEAD_WITHIN_S = 10.0
 MAX_WAITING = 1024
+# Of those that come while there is no place, which may ask whether the gateway is alive.
+MAX_BEYOND = 32
+BEYOND_WITHIN_S = 1.0
 
 _END = b"\r\n\r\n"
-_REFUSAL = {**EVERYWHERE, "Cache-Control": "no-store", "Connection": "close", "Content-Length": "0"}
+_FULL = b"503 Service Unavailable"
+_ASKS_IF_ALIVE = b"GET /healthz "
+_ALWAYS = {**EVERYWHERE, "Cache-Control": "no-store", "Connection": "close"}
 
 MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
 
@@ -24,40 +29,55 @@ class Lobby:
     """The connections that have not said yet what they want.
 
     Policy: of more than `most` the one goes that has waited longest, since who means well says it at once.
-    While `full` says so, newcomers are answered with 503.
+    While `full` says so, newcomers are answered with 503: but a full gateway is alive and says so, or who
+    watches over it would end it with all its clients. So a few are heard; of more than `most_beyond` the one
+    that has waited longest is refused.
     """
 
-    def __init__(self, *, most: int = MAX_WAITING, full: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        *,
+        most: int = MAX_WAITING,
+        most_beyond: int = MAX_BEYOND,
+        full: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._most = most
+        self._most_beyond = most_beyond
         self._full = full
         self._waiting: dict[Front, None] = {}  # in the order in which they came
+        self._beyond: dict[Front, None] = {}  # the same
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, front: "Front") -> None:
-        """It has come."""
+    def enter(self, front: "Front") -> bool:
+        """It has come. Returns whether there is a place for it."""
         if self._full():
-            front.refuse(b"503 Service Unavailable")
-            return
+            self._beyond[front] = None
+            if len(self._beyond) > self._most_beyond:
+                next(iter(self._beyond)).refuse(_FULL)
+            return False
         self._waiting[front] = None
         if len(self._waiting) > self._most:
             next(iter(self._waiting)).abort()
+        return True
 
     def leave(self, front: "Front") -> None:
         """It is gone, or somebody else's."""
         self._waiting.pop(front, None)
+        self._beyond.pop(front, None)
 
     def close(self) -> None:
         """Send all away."""
-        for front in tuple(self._waiting):
+        for front in (*self._waiting, *self._beyond):
             front.abort()
 
 
 class Front(asyncio.Protocol):
     """Holds a new connection until the head of its request is there, then hands it over whole.
 
-    Bounds: MAX_HEAD_BYTES, answered with 431; HEAD_WITHIN_S, answered with 408.
+    Bounds: MAX_HEAD_BYTES, answered with 431; HEAD_WITHIN_S, answered with 408. One for which there is no
+    place is handed to nobody: within BEYOND_WITHIN_S it is told that the gateway is alive, if it asks, or 503.
     """
 
     def __init__(
@@ -75,14 +95,16 @@ class Front(asyncio.Protocol):
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._late: asyncio.TimerHandle | None = None
+        self._has_place = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the head."""
         self._transport = cast(asyncio.Transport, transport)
-        self._late = asyncio.get_running_loop().call_later(
-            self._head_within_s, self.refuse, b"408 Request Timeout"
-        )
-        self._lobby.enter(self)
+        self._has_place = self._lobby.enter(self)
+        within_s, late = BEYOND_WITHIN_S, _FULL
+        if self._has_place:
+            within_s, late = self._head_within_s, b"408 Request Timeout"
+        self._late = asyncio.get_running_loop().call_later(within_s, self.refuse, late)
 
     def data_received(self, data: bytes) -> None:
         """Take what came; hand over once the head is whole."""
@@ -93,6 +115,11 @@ class Front(asyncio.Protocol):
         end = self._received.find(_END, searched)
         if (end if end >= 0 else len(self._received)) > MAX_HEAD_BYTES:
             self.refuse(b"431 Request Header Fields Too Large")
+        elif end >= 0 and not self._has_place:
+            if self._received.startswith(_ASKS_IF_ALIVE):
+                self._answer(b"200 OK", b"alive\n")
+            else:
+                self.refuse(_FULL)
         elif end >= 0:
             self._hand_over(self._websocket if wants_websocket(self._received[:end]) else self._http)
 
@@ -109,12 +136,18 @@ class Front(asyncio.Protocol):
 
     def refuse(self, status: bytes) -> None:
         """Answer with a status and close."""
+        if self._answer(status):
+            measuring.answered(int(status.split()[0]))
+
+    def _answer(self, status: bytes, body: bytes = b"") -> bool:
+        """Answer and close, if it is still there."""
         transport = self._transport
         self._forget()
-        if transport is not None and not transport.is_closing():
-            measuring.answered(int(status.split()[0]))
-            transport.write(b"HTTP/1.1 " + status + _refusal(transport))
-            transport.close()
+        if transport is None or transport.is_closing():
+            return False
+        transport.write(b"HTTP/1.1 " + status + _headers(transport, body) + body)
+        transport.close()
+        return True
 
     def _hand_over(self, make: MakeProtocol) -> None:
         transport, received = self._transport, bytes(self._received)
@@ -135,8 +168,8 @@ class Front(asyncio.Protocol):
         self._received = bytearray()
 
 
-def _refusal(transport: asyncio.Transport) -> bytes:
-    headers = {**_REFUSAL, **transport_headers(transport)}
+def _headers(transport: asyncio.Transport, body: bytes) -> bytes:
+    headers = {**_ALWAYS, "Content-Length": str(len(body)), **transport_headers(transport)}
     return "".join(f"\r\n{name}: {value}" for name, value in headers.items()).encode() + _END
 
 

@@ -132,7 +132,29 @@ async def test_of_too_many_that_wait_the_oldest_goes() -> None:
         assert len(lobby) == 2
         assert (await _said(port, PAGE)).startswith(b"http|")
         full = True
-        assert (await _said(port, b"")).startswith(b"HTTP/1.1 503 ")
+        assert (await _said(port, PAGE)).startswith(b"HTTP/1.1 503 ")
         lobby.close()
+        for _, writer in silent:
+            writer.transport.abort()
+
+
+async def test_a_full_house_is_alive() -> None:
+    """Else who watches over it would end it with all who are inside; whoever asks for more is refused."""
+    lobby = Lobby(most_beyond=2, full=lambda: True)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Front(websocket=lambda: Named(b"websocket"), http=lambda: Named(b"http"), lobby=lobby),
+        "127.0.0.1",
+        0,
+    )
+    async with server, asyncio.timeout(5):
+        port = server.sockets[0].getsockname()[1]
+        probe = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        assert (await silent[0][0].read()).startswith(b"HTTP/1.1 503 ")  # there are more than may be heard
+        answer = await _said(port, probe)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"\r\n\r\nalive\n")
+        for request in (UPGRADE, b"GET /readyz HTTP/1.1\r\n\r\n", b"POST /healthz HTTP/1.1\r\n\r\n", b""):
+            assert (await _said(port, request)).startswith(b"HTTP/1.1 503 ")
         for _, writer in silent:
             writer.transport.abort()

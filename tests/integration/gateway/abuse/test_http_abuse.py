@@ -89,26 +89,31 @@ async def test_a_flood_of_upgrades(attacked: Fortress) -> None:
 
 
 async def test_no_more_connections_than_there_is_room_for(tmp_path: Path) -> None:
-    """Above that newcomers are told so at once; who is inside stays, and a place that is left is taken."""
+    """Above that newcomers are told so at once; who is inside stays, and a place that is left is taken. Who
+    asks whether the gateway is alive is told that it is.
+    """
     async with contextlib.AsyncExitStack() as stack:
         attacked = await stack.enter_async_context(fortress(tmp_path, MAX_CONNECTIONS="50"))
         async with attacked.undisturbed("a gateway that is full"):
             inside: list[Wire] = []
             while True:
                 made = await stack.enter_async_context(attacked.wire())
-                await made.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+                await made.send(b"GET /favicon.ico HTTP/1.1\r\nHost: here\r\n\r\n")
                 head = await made.head()
                 if not head.startswith(b"HTTP/1.1 200 "):
                     assert head.startswith(b"HTTP/1.1 503 ")
                     break
                 inside.append(made)
             assert 40 < len(inside) <= 50
+            async with attacked.wire() as probe:
+                await probe.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+                assert (await probe.head()).startswith(b"HTTP/1.1 200 ")
             for held in inside:
                 held.writer.transport.abort()
             async with asyncio.timeout(10):
                 while True:
                     async with attacked.wire() as made:
-                        await made.send(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+                        await made.send(b"GET /favicon.ico HTTP/1.1\r\nHost: here\r\n\r\n")
                         if (await made.head()).startswith(b"HTTP/1.1 200 "):
                             break
 
