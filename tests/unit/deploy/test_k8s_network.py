@@ -28,6 +28,8 @@ OUTSIDE: Final = {
     "DNS": ("kube-system", {"k8s-app": "kube-dns"}),
 }
 """What stands for pods of other namespaces in the table: the namespace, and the labels."""
+PASSING: Final = {"ACME solver": {"acme.cert-manager.io/http01-solver": "true"}}
+"""Pods that an operator starts in our namespace for a moment, and their labels."""
 METADATA: Final = "169.254.0.0/16"
 NODE_DNS: Final = "169.254.20.10/32"
 
@@ -66,8 +68,8 @@ def matches(selector: Node, labels: Mapping[str, str]) -> bool:
 
 
 def pods(there: Rendered) -> dict[str, dict[str, str]]:
-    """Labels of the pods of each workload."""
-    return {each.name: each.pod["metadata"]["labels"].texts() for each in there.workloads}
+    """Labels of the pods of each workload, and of those that pass."""
+    return {each.name: each.pod["metadata"]["labels"].texts() for each in there.workloads} | PASSING
 
 
 def peers(there: Rendered, peer: Node) -> Iterator[str]:
@@ -137,7 +139,18 @@ def test_arrows_lead_to_ports_that_are_bound(overlay: str) -> None:
         for each in there.workloads
     }
     for arrow in allowed(there, "ingress"):
-        assert arrow.port in ports[arrow.target], arrow
+        assert arrow.target in PASSING or arrow.port in ports[arrow.target], arrow
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_public_certificate_can_be_had(overlay: str) -> None:
+    """Whoever controls the way in reaches cert-manager's answer to the public authority (HTTP-01), whose pod and
+    port are not ours; without it no certificate comes, and none is renewed.
+    """
+    there = rendered(overlay)
+    (ingress,) = there.of("Ingress")
+    assert "cert-manager.io/cluster-issuer" in ingress["metadata"]["annotations"].texts()
+    assert Arrow("ingress controller", "ACME solver", "8089") in allowed(there, "ingress")
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from babelcast.config import load
 from gateway.config import GatewayConfig
 from tests.unit.deploy.manifests import OVERLAYS, SERVICES, Node, containers, rendered
 
@@ -169,6 +170,30 @@ def test_probes_ask_the_right_thing(overlay: str) -> None:
         assert str(container["readinessProbe"]["grpc"]["port"]) == bound.rpartition(":")[2]
         assert not container["livenessProbe"]["grpc"]
         assert patience_s(container["startupProbe"]) >= 60
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_nats_server_comes_back_before_the_next_one_goes(overlay: str) -> None:
+    """It counts as started only when each of its streams has caught up, which all of /healthz says and its
+    parts do not, and has minutes for that; later a stream that lags neither restarts it nor sends clients away.
+    """
+    container = rendered(overlay).one("StatefulSet", "nats").container
+    assert str(container["startupProbe"]["httpGet"]["path"]) == "/healthz"
+    assert patience_s(container["startupProbe"]) >= 600
+    assert str(container["livenessProbe"]["httpGet"]["path"]) == "/healthz?js-enabled-only=true"
+    assert str(container["readinessProbe"]["httpGet"]["path"]) == "/healthz?js-server-only=true"
+
+
+def test_who_tries_it_can_speak() -> None:
+    """In dev the gateway is its own issuer, and signs in who comes by a port that was forwarded to it: no
+    proxy is trusted, which would switch that off. Elsewhere nobody is signed in so.
+    """
+    for overlay in OVERLAYS:
+        given = rendered(overlay).environment(rendered(overlay).one("Deployment", "gateway").container)
+        config = load(GatewayConfig, given)
+        assert config.local_sign_in is (overlay == "dev")
+        assert not config.local_sign_in_through_proxy
+        assert bool(config.trusted_proxies) is (overlay != "dev")
 
 
 def patience_s(probe: Node) -> int:
