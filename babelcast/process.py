@@ -1,6 +1,7 @@
 """A process that serves until it is told to stop."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -79,14 +80,11 @@ def run(start: Callable[[Mapping[str, str]], Awaitable[Service]], *, name: str) 
     """A service's main: `start` gets the environment; returns the exit code."""
     try:
         configure(service=name, level=os.environ.get("LOG_LEVEL") or "INFO")
-        end_telemetry = export.configure(service=name, environ=os.environ)
-        end_traces = sampling.configure(service=name, environ=os.environ)
-        try:
-            with strays_logged():
-                asyncio.run(serve_until_stopped(lambda: start(os.environ)))
-        finally:
-            end_traces()
-            end_telemetry()
+        with contextlib.ExitStack() as stack:
+            stack.callback(sampling.configure(service=name, environ=os.environ))
+            stack.callback(export.configure(service=name, environ=os.environ))
+            stack.enter_context(strays_logged())
+            asyncio.run(serve_until_stopped(lambda: start(os.environ)))
     except (ConfigError, BabelcastError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from babelcast import process
 from babelcast.config import ConfigError
 from babelcast.errors import ServiceUnavailable
+from tests.nats_server import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,23 @@ def test_a_signal_drains_and_ends_well(number: signal.Signals) -> None:
 
     assert process.run(start, name="test") == 0
     assert started[0].closed == 1
+
+
+def test_a_setting_that_is_wrong_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What begins before it is read ends again."""
+
+    async def start(_: Mapping[str, str]) -> Service:
+        pytest.fail("it was started")
+
+    port = free_port()
+    monkeypatch.setenv("METRICS_BIND", f"127.0.0.1:{port}")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "some")
+    assert process.run(start, name="test") == 1
+    assert "OTEL_TRACES_SAMPLER" in capsys.readouterr().err
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 def test_a_second_signal_changes_nothing() -> None:
