@@ -45,6 +45,10 @@ class Family:
                     started, ticks = read
                     known[pid, started] = ticks
                     self._ticks += ticks - self._known.get((pid, started), 0)
+            # the list of children may leave some out while others end: they are not new when they are back
+            known |= {
+                who: ticks for who, ticks in self._known.items() if who not in known and self._lives(*who)
+            }
             self._known = known
             return self._ticks / self._ticks_per_s if known else time.process_time()
 
@@ -63,6 +67,10 @@ class Family:
             return int((self._proc / str(pid) / "statm").read_text().split()[1])
         except (OSError, IndexError):  # it has ended meanwhile
             return 0
+
+    def _lives(self, pid: int, started: int) -> bool:
+        read = self._times(pid)
+        return read is not None and read[0] == started
 
     def _times(self, pid: int) -> tuple[int, int] | None:
         """When it started and what it has taken, ticks; see proc(5), the name may hold anything."""

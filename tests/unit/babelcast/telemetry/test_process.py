@@ -66,6 +66,17 @@ def test_cpu_never_goes_back(proc: Proc) -> None:
     assert family.memory() == 60 * PAGE
 
 
+def test_a_child_that_was_left_out_is_not_new(proc: Proc) -> None:
+    """The kernel's list may leave processes out while others end: what they took counts once."""
+    family = Family(proc.root, pid=1)
+    assert family.cpu_s() == 175 / TICKS
+    proc.put(2, pages=20, ticks=50, children="")
+    assert family.cpu_s() == 175 / TICKS
+    proc.put(2, pages=20, ticks=50, children="3 ")
+    proc.put(3, pages=30, ticks=26)
+    assert family.cpu_s() == 176 / TICKS
+
+
 def test_without_proc_memory_is_not_known(tmp_path: Path) -> None:
     """CPU is known all the same."""
     family = Family(tmp_path / "none")
