@@ -46,12 +46,15 @@ def broke(station: str, phase: str, error: BabelcastError) -> None:
 
 
 def closed(protocol: Protocol) -> None:
-    """Count a WebSocket that has ended. Clients may close with thousands of codes: those are one."""
+    """Count a WebSocket that has ended. Clients may close with thousands of codes: those are one. One whose
+    client does not answer pings is closed with 1011 to nobody: it broke, which is no fault of ours.
+    """
     sent, received = protocol.close_sent, protocol.close_rcvd
+    silent = sent is not None and sent.reason == _UNANSWERED_PING
     first = received if received is not None and (sent is None or protocol.close_rcvd_then_sent) else sent
-    code = str(int(CloseCode.ABNORMAL_CLOSURE if first is None else first.code))
+    code = str(int(CloseCode.ABNORMAL_CLOSURE if first is None or silent else first.code))
     on.CONNECTIONS_CLOSED.add(1, {on.CODE: code if code in CLOSED_WITH else "other"})
-    if sent is not None and sent.reason == _UNANSWERED_PING:
+    if silent:
         timed_out("heartbeat")
 
 

@@ -41,6 +41,8 @@ def ended(
         (ended((4408, ""), (4999, ""), theirs_first=False), "4408"),
         (ended((4999, ""), (4999, ""), theirs_first=True), "other"),
         (ended(None, (3001, "")), "other"),
+        (ended((1011, "internal error"), None), "1011"),
+        (ended((1011, "keepalive ping timeout"), None), "1006"),
     ],
 )
 def test_who_closes_first_gives_the_code(protocol: Protocol, code: str, measured: Measured) -> None:
