@@ -56,6 +56,7 @@ class Lifetime:
         self._opened_s = now_s
         self._heard_s = now_s
         self._beats = False
+        self._silent = False  # and told so
         self._calm_until_s = now_s  # nothing is due before; thousands are asked every second
         steps = [
             (limits.refresh_s, Step.REFRESH),
@@ -86,7 +87,8 @@ class Lifetime:
             return None
         allowed_s = min(self._limits.heartbeat_s, self._limits.idle_s) if self._beats else self._limits.idle_s
         if self.silent_s(now_s) >= allowed_s:
-            return Step.IDLE
+            told, self._silent = self._silent, True
+            return None if told else Step.IDLE
         if self._ahead and now_s - self._opened_s >= self._ahead[-1][0]:
             return self._ahead.pop()[1]
         silence_ends_s = self._heard_s + allowed_s

@@ -38,6 +38,7 @@ def test_silence_ends_a_connection() -> None:
     assert lifetime.due(69.9) is None
     assert lifetime.due(70) is Step.IDLE
     assert lifetime.silent_s(70) == 60
+    assert lifetime.due(71) is None  # a client that is gone takes seconds to be closed
 
 
 def test_a_heart_that_stops_is_noticed_sooner() -> None:
