@@ -15,7 +15,7 @@ COMPOSE ?= docker compose --file deploy/compose/compose.yaml
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench rollout rollback soak release lock sbom licences audit images up down test-containers
+.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench preflight settings secrets rollout rollback watch signoff soak release lock sbom licences audit images up down test-containers
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -43,7 +43,9 @@ test-kills: setup ## kill every process in turn for KILLS_MINUTES (5) under thre
 	@KILLS_MINUTES=$${KILLS_MINUTES:-5} $(bin)/pytest tests/e2e/test_kills.py $(ARGS)
 
 check: setup ## everything CI does: proto, format, lint, types, tests; goes on after a failure and tells
-	@$(MAKE) --no-print-directory --keep-going check-proto check-format lint types test
+	@commit=$$(git rev-parse HEAD 2>/dev/null); \
+	  $(MAKE) --no-print-directory --keep-going check-proto check-format lint types test && \
+	  if [ -z "$(ARGS)" ]; then $(bin)/python -m deploy.gates.checked "$$commit"; fi
 
 proto: setup ## generate the Python of proto/
 	@deploy/dev/proto
@@ -81,11 +83,26 @@ nats: ## serve NATS with JetStream on NATS_PORT (4222), messages in var/nats
 bench: setup ## measure: word errors, latency, capacity, fan-out (what bench/ holds)
 	@deploy/dev/bench $(SPEECH)
 
+preflight: setup ## all that is looked at before ENV (dev, staging, prod, compose) gets VERSION; a line for each check
+	@$(bin)/python -m deploy.gates.preflight "$(ENV)" "$(VERSION)"
+
+settings: setup ## what is set in ENV, and what is missing
+	@$(bin)/python -m deploy.gates.settings "$(ENV)"
+
+secrets: setup ## look for secrets in what is checked in; ARGS=accept once what was found is known to be none
+	@deploy/supply/secrets $(ARGS)
+
 rollout: setup ## bring ENV (dev, staging, prod; compose with VERSION) to a new version; taken back if smoke tests fail
 	@ENV=$(ENV) VERSION=$(VERSION) deploy/rollout/rollout
 
 rollback: setup ## bring ENV back to what it was before the last rollout, and run the smoke tests
 	@ENV=$(ENV) deploy/rollout/rollback
+
+watch: setup ## the figures of the first 24 hours by Prometheus (PROMETHEUS_URL), and whether they call for a rollback
+	@$(bin)/babelcast watch $(ARGS)
+
+signoff: setup ## fill in the form to sign for VERSION in ENV: var/signoff/ENV-VERSION.md
+	@$(bin)/python -m deploy.gates.signoff "$(ENV)" "$(VERSION)"
 
 soak: setup ## talk and listen for SOAK_MINUTES (30) with real engines; memory and lag must stay flat, nothing be lost
 	@$(bin)/python -m bench.soak --speech $(SPEECH) --minutes $${SOAK_MINUTES:-30} $(ARGS)
