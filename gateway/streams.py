@@ -57,10 +57,14 @@ class ServiceStream(Generic[RequestT, ResponseT]):
                     await self._call.write(config)
                     response = await self._call.read()
         except (TimeoutError, asyncio.InvalidStateError) as error:
+            self._timing.over(grpc.StatusCode.DEADLINE_EXCEEDED)
             self._call.cancel()
             raise ServiceUnavailable("The stream did not start in time.") from error
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
         if response is grpc.aio.EOF or not cast("Message", response).HasField("started"):
-            self._call.cancel()
+            self.cancel()
             raise ServiceUnavailable("The stream did not start.")
         return cast("ResponseT", response)
 
@@ -78,6 +82,7 @@ class ServiceStream(Generic[RequestT, ResponseT]):
             if self._call.done():
                 with self._timing.domain_errors():
                     await self._call.read()  # of a call that is over: raises what it ended with
+            self._timing.over(grpc.StatusCode.DEADLINE_EXCEEDED)
             self._call.cancel()
             raise ServiceUnavailable("The stream takes no more.") from error
 
