@@ -311,7 +311,7 @@ class Gateway:
             ssl=None if tls is None else tls.context,
             ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
             process_request=self._on_request,
-            process_response=_count_response,
+            process_response=self._count_response,
             compression=None,
             max_size=MAX_FRAME_BYTES,
             max_queue=MAX_WAITING_FRAMES,
@@ -342,6 +342,10 @@ class Gateway:
         if refusal is None:
             return None
         return refusal.response(encrypted=self._desk.config.scheme == "https")
+
+    def _count_response(self, _: ServerConnection, _request: Request, response: Response) -> None:
+        if not (self._refusing and response.status_code == HTTPStatus.SERVICE_UNAVAILABLE):
+            measuring.answered(response.status_code)
 
     async def _look_at(self, connection: ServerConnection, request: Request) -> Answer | None:
         try:
@@ -435,10 +439,6 @@ def _listen(host: str, port: int, *, shared: bool) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as error:
         raise ServiceUnavailable(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
-
-
-def _count_response(_connection: ServerConnection, _request: Request, response: Response) -> None:
-    measuring.answered(response.status_code)
 
 
 def _websocket_logger() -> logging.Logger:

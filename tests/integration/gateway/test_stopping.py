@@ -14,10 +14,13 @@ from gateway.server import Neighbours
 from tests.integration.gateway.client import CHUNK
 from tests.integration.gateway.stage import Stage, staged
 from tests.integration.gateway.test_http import get
+from tests.measured import Measured
 
 
-async def test_drain(stage: Stage) -> None:
-    """Everybody with a role is told; what was said goes through; then all are closed with 1001."""
+async def test_drain(stage: Stage, measured: Measured) -> None:
+    """Everybody with a role is told; what was said goes through; then all are closed with 1001. Who comes
+    meanwhile is sent elsewhere, which counts as no fault.
+    """
     talk = await stage.talk()
     listener, visitor = await stage.listener(talk), await stage.client()
     talk.hearing._answer_end = False
@@ -46,6 +49,9 @@ async def test_drain(stage: Stage) -> None:
     assert [m["transcript"] for m in listener.all("translatedAudio")] == ["[es] Last words."]
     assert listener.all("sessionEnded") == []  # the talk goes on elsewhere
     await closing
+    answers = "babelcast.gateway.http_responses"
+    assert measured.total(answers, **{"class": "1xx"}) == 3
+    assert measured.total(answers, **{"class": "5xx"}) == 0
 
 
 async def test_drain_is_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
