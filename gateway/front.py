@@ -77,7 +77,8 @@ class Front(asyncio.Protocol):
     """Holds a new connection until the head of its request is there, then hands it over whole.
 
     Bounds: MAX_HEAD_BYTES, answered with 431; HEAD_WITHIN_S, answered with 408. One for which there is no
-    place is handed to nobody: within BEYOND_WITHIN_S it is told that the gateway is alive, if it asks, or 503.
+    place is handed to nobody: within BEYOND_WITHIN_S it is told that the gateway is alive, if it asks, or
+    refused with 503.
     """
 
     def __init__(

@@ -61,6 +61,7 @@ WEBSOCKET_PATHS = ("/", "/ws", "/prod")
 # Frames up to this are answered with an error; above it the connection is closed with 1009.
 MAX_FRAME_BYTES = 2 * 1024 * 1024
 MAX_WAITING_FRAMES = 32
+# Connections that the kernel keeps until they are accepted: a hall may come while the loop is busy.
 BACKLOG = 1024
 # How long a client may take to close its side; one whose wire is cut takes all of it, after its last ping.
 CLOSE_S = 5.0
@@ -305,7 +306,7 @@ class Gateway:
 
     async def _serve(self, listening: socket.socket, tls: ServerTls | None) -> Server:
         config = self._desk.config
-        return await serve(
+        server = await serve(
             self._on_connection,
             sock=listening,
             ssl=None if tls is None else tls.context,
@@ -325,6 +326,8 @@ class Gateway:
             # typed as a subclass; whatever makes a protocol does
             create_connection=cast(type[ServerConnection], self._front),
         )
+        listening.listen(BACKLOG)  # asyncio made it 100, which is also how many it accepts at a time
+        return server
 
     def _front(self, *arguments: Any, **options: Any) -> Front:
         def websocket() -> ServerConnection:

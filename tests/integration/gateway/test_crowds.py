@@ -1,6 +1,8 @@
 """Many listeners, slow listeners, and what is left when all have gone."""
 
 import asyncio
+import contextlib
+import socket
 
 import pytest
 
@@ -32,6 +34,20 @@ async def test_a_crowd_hears_the_same(stage: Stage) -> None:
         await client.until("translatedAudio", where=lambda m: m["sequenceNumber"] == 5)
         assert [m["sequenceNumber"] for m in client.all("translatedAudio")] == [1, 2, 3, 4, 5]
     assert stage.translation.asked("es") == [0, 1, 2, 3, 4]
+
+
+async def test_a_crowd_may_come_while_the_gateway_is_busy(stage: Stage) -> None:
+    """Hundreds in one moment wait to be accepted; else they would try again after seconds."""
+    address = ("127.0.0.1", stage.gateway.port)
+    with contextlib.ExitStack() as crowd:  # nothing here waits, so the gateway in this loop accepts nobody
+        came = [crowd.enter_context(socket.create_connection(address, timeout=0.5)) for _ in range(300)]
+        for one in came:
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            one.setblocking(False)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(10):
+            for one in came:
+                assert (await loop.sock_recv(one, 64)).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_listener_who_does_not_read_delays_nobody(stage: Stage) -> None:
