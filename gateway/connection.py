@@ -208,12 +208,12 @@ class Connection:
         if isinstance(message, ask.SendAudio | ask.Heartbeat):
             return contextlib.nullcontext()
         own = self._role.room.session.session_id if self._role is not None else ""
-        speaks = isinstance(self._role, Speaker) or isinstance(message, ask.CreateSession)
+        creates = isinstance(message, ask.CreateSession) and self._visit.identity is not None
         return tracing.of_message(
             action,
             message.traceparent,
             session_id=own or getattr(message, "session_id", ""),
-            trusted=speaks,
+            trusted=creates or isinstance(self._role, Speaker),
         )
 
     @contextlib.asynccontextmanager

@@ -171,8 +171,8 @@ AUDIO_REFUSED = _counter(
 HTTP_RESPONSES = _counter(
     "babelcast.gateway.http_responses",
     "{response}",
-    "Answers to HTTP requests, the WebSockets' upgrades (1xx) among them; health checks aside, and those whom "
-    "a gateway that is about to stop sends elsewhere.",
+    "Answers to HTTP requests, the WebSockets' upgrades (1xx) among them; health checks aside, and those "
+    "whom a gateway that is about to stop sends elsewhere.",
     CLASS,
 )
 CONNECTIONS_CLOSED = _counter(
