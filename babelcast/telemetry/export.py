@@ -22,7 +22,7 @@ from babelcast.telemetry.scrape import Endpoint
 
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 END_WITHIN_S: Final = 3.0
-"""How long the last export may take; a process that is told to stop does not wait for a collector that is away."""
+"""How long the last export may take: who is told to stop does not wait for a collector that is away."""
 MAX_SERIES: Final = 300
 """Of one instrument; more are added up in one with `otel_metric_overflow`."""
 
