@@ -15,7 +15,7 @@ from gateway.address import networks
 from gateway.desk import Desk
 from gateway.limits import KeyedBuckets
 from gateway.live import LiveStreams
-from gateway.web import answers
+from gateway.web import answers, requests
 from gateway.web.app import CODE
 from gateway.web.transcripts import (
     GONE,
@@ -23,7 +23,6 @@ from gateway.web.transcripts import (
     REQUESTS_AT_ONCE,
     REQUESTS_PER_S,
     no_language,
-    sender,
     session_that_is_on,
 )
 
@@ -52,7 +51,7 @@ class LivePages:
 
     async def play(self, request: web.Request) -> web.StreamResponse:
         """Send the stream until it ends or the player goes."""
-        address = sender(request, self._trusted)
+        address = requests.sender(request, self._trusted)
         now_s = self._desk.clock()
         wait_s = self._requests.take(address, now_s) or self._desk.page_guesses.wait_s(address, now_s)
         if wait_s:

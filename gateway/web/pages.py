@@ -2,14 +2,17 @@
 
 import functools
 import io
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Final
 
 import segno
 from aiohttp import web
 
 from babelcast.errors import ServiceUnavailable
 from gateway.address import networks
+from gateway.limits import KeyedBuckets
 from gateway.web import answers, requests, security
 from gateway.web.origins import origins, split
 from gateway.web.signin import Login
@@ -27,6 +30,11 @@ INVITATION = """You are invited to listen to {code}.
 """
 
 
+QR_PER_S: Final = 5.0
+QR_AT_ONCE: Final = 60
+"""Of an address: a code takes milliseconds to make, in which nobody else is served."""
+
+
 class Pages:
     """Handlers. Raises: ConfigError when a setting of the pages is wrong."""
 
@@ -35,6 +43,7 @@ class Pages:
         self._public_url = site.config.public_url.rstrip("/")
         self._trusted = networks(site.config.trusted_proxies)
         self._login = Login.of(site.config)
+        self._pictures = KeyedBuckets(rate=QR_PER_S, burst=QR_AT_ONCE)
         framed_by = origins(split(site.config.stage_frame_origins), variable="STAGE_FRAME_ORIGINS")
         self._stage_framed_by = [str(origin) for origin in framed_by]
 
@@ -89,6 +98,10 @@ class Pages:
         base, host = self._public_url, requests.host(request)
         if not base and not security.is_host(host):
             raise web.HTTPBadRequest
+        wait_s = self._pictures.take(requests.sender(request, self._trusted), self._site.clock())
+        if wait_s:
+            headers = {"Retry-After": str(math.ceil(wait_s))}
+            return answers.refusal(request, HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
         base = base or f"{requests.scheme(request, self._trusted)}://{host}"
         return answers.picture(request, qr_code(f"{base}/{request.match_info['code']}"))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from gateway.address import Network, client_scheme, networks
+from gateway.address import Network, client_address, client_scheme, limited_as, networks
 from gateway.web.signin import is_local, is_local_to_proxy
 from gateway.web.site import Site
 
@@ -18,6 +18,12 @@ def peer(request: web.BaseRequest) -> str:
     """The address at the other end of the connection; "" when it is gone."""
     name = None if request.transport is None else request.transport.get_extra_info("peername")
     return str(name[0]) if name else ""
+
+
+def sender(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
+    """By whom a request counts in limits per address."""
+    forwarded_for = request.headers.getall("X-Forwarded-For", [])
+    return limited_as(client_address(peer(request), forwarded_for, trusted))
 
 
 def scheme(request: web.BaseRequest, trusted: Sequence[Network]) -> str:

@@ -14,6 +14,7 @@ _NOTHING: Final = (
     "default-src 'none'; media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HOST = re.compile(r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_MAX_HOST_CHARS: Final = 253 + len(":65535")  # a name's own limit (RFC 1035), and a port
 
 EVERYWHERE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -78,4 +79,4 @@ def may_be_framed(policy: str) -> bool:
 
 def is_host(text: str) -> bool:
     """Whether `text` is a host as it stands in a Host header, with or without a port."""
-    return _HOST.fullmatch(text) is not None
+    return len(text) <= _MAX_HOST_CHARS and _HOST.fullmatch(text) is not None

@@ -17,11 +17,11 @@ from babelcast.archive.base import Contents, Talk
 from babelcast.archive.formats import CONTENT_TYPES, Transcript, file_name, render
 from babelcast.errors import BabelcastError, ErrorCode, InvalidLanguage, ServiceUnavailable
 from babelcast.session.v1 import session_pb2 as api
-from gateway.address import Network, client_address, limited_as, networks
+from gateway.address import networks
 from gateway.archiving import talk_of
 from gateway.desk import Desk
 from gateway.limits import KeyedBuckets
-from gateway.web import answers
+from gateway.web import answers, requests
 from gateway.web.app import CODE
 
 LANGUAGE: Final = r"{language:[A-Za-z0-9_-]{2,35}}"
@@ -104,7 +104,7 @@ class Transcripts:
     async def _answer(
         self, request: web.Request, form: str, language: str, *, attached: bool
     ) -> web.StreamResponse:
-        address, now_s = sender(request, self._trusted), self._desk.clock()
+        address, now_s = requests.sender(request, self._trusted), self._desk.clock()
         wait_s = self._requests.take(address, now_s) or self._desk.page_guesses.wait_s(address, now_s)
         if wait_s:
             headers = {"Retry-After": str(math.ceil(wait_s))}
@@ -164,13 +164,6 @@ def no_language(language: str, available: Sequence[str]) -> web.Response:
     )
     response.set_status(HTTPStatus.NOT_FOUND)
     return response
-
-
-def sender(request: web.Request, trusted: Sequence[Network]) -> str:
-    """By whom a request counts."""
-    name = None if request.transport is None else request.transport.get_extra_info("peername")
-    forwarded_for = request.headers.getall("X-Forwarded-For", [])
-    return limited_as(client_address(str(name[0]) if name else "", forwarded_for, trusted))
 
 
 def _known(tag: str, available: Sequence[str]) -> str | None:

@@ -15,6 +15,7 @@ from babelcast.errors import ServiceUnavailable
 from gateway.config import GatewayConfig
 from gateway.web import app
 from gateway.web.app import application
+from gateway.web.pages import QR_AT_ONCE, QR_PER_S
 from gateway.web.security import EVERYWHERE
 from gateway.web.site import Site
 
@@ -352,6 +353,21 @@ async def test_a_trusted_proxy_says_that_it_is_asked_over_tls(
         ) as answer,
     ):
         assert f"<title>{scheme}://a.example/golden-eagle-427</title>" in await answer.text()
+
+
+async def test_qr_codes_are_not_made_without_end(serve: Any, scene: Any) -> None:
+    """Each takes the time of everybody: so many at once for an address, and some a second; nor long ones."""
+    async with serve() as http:
+
+        async def status(number: int, **headers: str) -> int:
+            async with http.get(f"/sessions/golden-eagle-{number}/qr.svg", headers=headers) as answer:
+                return int(answer.status)
+
+        assert await status(100, Host="a." * 700 + "example") == 400
+        assert {await status(100 + number) for number in range(QR_AT_ONCE)} == {200}
+        assert await status(100) == 429
+        scene.now_s += 1 / QR_PER_S
+        assert await status(100) == 200
 
 
 async def test_a_local_issuer_shows_its_keys(serve: Any, issuer: Any) -> None:

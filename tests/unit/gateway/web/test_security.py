@@ -25,7 +25,9 @@ def test_hosts(text: str) -> None:
     assert is_host(text)
 
 
-@pytest.mark.parametrize("text", ["", "a b", "a;b", "a\n", "a/b", "a:b", "*", "a:", "http://a", "é"])
+@pytest.mark.parametrize(
+    "text", ["", "a b", "a;b", "a\n", "a/b", "a:b", "*", "a:", "http://a", "é", "a." * 127 + "com"]
+)
 def test_what_is_no_host(text: str) -> None:
     """It has no place in a policy."""
     assert not is_host(text)
