@@ -185,8 +185,16 @@ OVERVIEW: Final = Board(
                 Graph(
                     "Sentences",
                     [
-                        rate("babelcast_gateway_transcripts_forwarded_total", legend="transcripts"),
-                        rate("babelcast_translation_generated_total", legend="translations"),
+                        rate(
+                            "babelcast_gateway_transcripts_forwarded_total",
+                            where='{kind="final"}',
+                            legend="transcripts",
+                        ),
+                        rate(
+                            "babelcast_translation_generated_total",
+                            where='{kind="caption"}',
+                            legend="translations",
+                        ),
                     ],
                     "cps",
                 ),

@@ -24,7 +24,7 @@ TRANSLATION: Final = Board(
             [
                 Number(
                     "Translations a minute",
-                    Query("60 * sum(rate(babelcast_translation_generated_total[5m]))"),
+                    Query('60 * sum(rate(babelcast_translation_generated_total{kind="caption"}[5m]))'),
                 ),
                 Number(
                     "Failures",
@@ -149,7 +149,15 @@ TRANSLATION: Final = Board(
                     ],
                 ),
                 Graph(
-                    "Cost", [rate("babelcast_translation_cost_USD_total", "component, engine")], "currencyUSD"
+                    "Cost an hour",
+                    [
+                        Query(
+                            "3600 * sum by (component, engine) "
+                            "(rate(babelcast_translation_cost_USD_total[$__rate_interval]))",
+                            "{{component}} {{engine}}",
+                        )
+                    ],
+                    "currencyUSD",
                 ),
             ],
         ),

@@ -73,6 +73,17 @@ def test_legends_name_labels_that_an_answer_has(panel: Panel, metrics: Known) ->
             assert labels - {"job", "instance"} <= named_labels, "lines cannot be told apart"
 
 
+@pytest.mark.parametrize("panel", PANELS)
+def test_sentences_count_once(panel: Panel) -> None:
+    """What is told of partial and final texts, or of captions and voices, is told apart or one of them."""
+    for query in queries_of(panel):
+        for metric in (
+            "babelcast_gateway_transcripts_forwarded_total",
+            "babelcast_translation_generated_total",
+        ):
+            assert metric not in query.expr or "kind" in query.expr
+
+
 def test_prometheus_takes_every_query(tmp_path: Path) -> None:
     """Its own parser has the last word, so all queries are put in a file of rules."""
     expressions = [query.replace("$__rate_interval", "5m") for board in BOARDS for query in board.queries]
