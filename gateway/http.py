@@ -1,6 +1,7 @@
 """Upgrade requests: what they carry, and how they are refused. Pure."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -20,21 +21,24 @@ class Answer:
     retry_after_s: float | None = None
     """When to ask again."""
 
-    def response(self, *, encrypted: bool = False) -> Response:
-        """As the server sends it, over TLS or not."""
-        headers = Headers(
+    def response(self) -> Response:
+        """With what is its own; `headers` are what any answer has."""
+        own = Headers(
             {
-                **EVERYWHERE,
-                **(ENCRYPTED if encrypted else {}),
                 "Content-Type": self.content_type,
                 "Content-Length": str(len(self.body)),
-                "Cache-Control": "no-store",
                 "Connection": "close",
             }
         )
         if self.retry_after_s is not None:
-            headers["Retry-After"] = str(math.ceil(self.retry_after_s))
-        return Response(self.status.value, self.status.phrase, headers, self.body)
+            own["Retry-After"] = str(math.ceil(self.retry_after_s))
+        return Response(self.status.value, self.status.phrase, own, self.body)
+
+
+def headers(status: int, *, encrypted: bool) -> Mapping[str, str]:
+    """What goes with any answer to an upgrade request, over TLS or not, the library's own refusals too."""
+    refused = {} if status == HTTPStatus.SWITCHING_PROTOCOLS else {**EVERYWHERE, "Cache-Control": "no-store"}
+    return {**refused, **(ENCRYPTED if encrypted else {})}
 
 
 def bearer(request: Request) -> str:

@@ -41,7 +41,7 @@ from gateway.fanout import Hub
 from gateway.front import Front, Lobby
 from gateway.garbage import Garbage
 from gateway.guessing import Guesses
-from gateway.http import Answer, bearer
+from gateway.http import Answer, bearer, headers
 from gateway.lease import keep_lease
 from gateway.limits import KeyedBuckets
 from gateway.live import LiveStreams
@@ -312,7 +312,7 @@ class Gateway:
             ssl=None if tls is None else tls.context,
             ssl_handshake_timeout=None if tls is None else HANDSHAKE_S,
             process_request=self._on_request,
-            process_response=self._count_response,
+            process_response=self._on_response,
             compression=None,
             max_size=MAX_FRAME_BYTES,
             max_queue=MAX_WAITING_FRAMES,
@@ -342,11 +342,13 @@ class Gateway:
 
     async def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
         refusal = await self._look_at(connection, request)
-        if refusal is None:
-            return None
-        return refusal.response(encrypted=self._desk.config.scheme == "https")
+        return None if refusal is None else refusal.response()
 
-    def _count_response(self, _: ServerConnection, _request: Request, response: Response) -> None:
+    def _on_response(self, _: ServerConnection, _request: Request, response: Response) -> None:
+        encrypted = self._desk.config.scheme == "https"
+        for name, value in headers(response.status_code, encrypted=encrypted).items():
+            if name not in response.headers:
+                response.headers[name] = value
         if not (self._refusing and response.status_code == HTTPStatus.SERVICE_UNAVAILABLE):
             measuring.answered(response.status_code)
 

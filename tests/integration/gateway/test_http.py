@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from babelcast.auth.local_issuer import JWKS_PATH
+from gateway.web.security import EVERYWHERE
 from tests.integration.gateway.stage import Stage
 
 
@@ -52,3 +53,14 @@ async def test_targets_that_are_no_urls(stage: Stage, target: str) -> None:
     await writer.wait_closed()
     assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
     await (await stage.client()).fence()
+
+
+async def test_half_an_upgrade_is_refused_like_anything(stage: Stage) -> None:
+    """With the same headers as every other answer, so that no browser can be made to show it as a page."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.gateway.port)
+    writer.write(b"GET /ws HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    answer = (await reader.read()).decode()
+    assert answer.startswith("HTTP/1.1 400 ")
+    for name, value in EVERYWHERE.items():
+        assert f"\r\n{name}: {value}\r\n" in answer
+    writer.close()

@@ -104,7 +104,11 @@ async def test_every_answer_asks_for_tls_from_now_on(stage: Stage, authority: Au
             await http.ws_connect("/nothing", ssl=trusting(authority))
         assert refused.value.headers is not None
         assert HSTS in refused.value.headers
-    for request in (b"G\0T / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nCookie: " + b"x" * 20_000):
+    for request in (
+        b"G\0T / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nCookie: " + b"x" * 20_000,
+        b"GET /ws HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ):
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", stage.gateway.port, ssl=trusting(authority)
         )
