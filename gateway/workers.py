@@ -38,6 +38,7 @@ STOP_S: Final = 40.0
 STEADY_S: Final = 60.0
 """A worker that has lived so long was no failure to start."""
 BACKOFF: Final = Backoff(retries=sys.maxsize, base_s=0.5, cap_s=30.0)
+_INSTANCE: Final = "service.instance.id"
 _LONGEST_RUN: Final = 10
 """Failures in a row above which the backoff is at its cap."""
 
@@ -171,7 +172,7 @@ class Workers:
 
     def _settings(self, place: _Place) -> dict[str, str]:
         known = self._environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
-        instance = f"service.instance.id=worker-{place.number}"
+        instance = f"{_INSTANCE}={_instance(known)}-worker-{place.number}"
         metrics_bind = load(TelemetryConfig, self._environ).metrics_bind
         return {
             "METRICS_BIND": next_bind(metrics_bind, place.number) if metrics_bind else "",
@@ -196,6 +197,12 @@ class Workers:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
+
+
+def _instance(attributes: str) -> str:
+    """What we are called among others of our kind: as OTEL_RESOURCE_ATTRIBUTES says, or by the host."""
+    given = dict(pair.partition("=")[::2] for pair in attributes.replace(" ", "").split(","))
+    return given.get(_INSTANCE) or socket.gethostname()
 
 
 async def _listen(process: Process, beats: asyncio.StreamReader, place: _Place) -> None:

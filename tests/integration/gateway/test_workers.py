@@ -62,7 +62,7 @@ async def test_each_is_scraped_at_a_port_of_its_own(mortal_nats: NatsServer, tmp
             writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
             page = (await reader.read()).decode()
             writer.close()
-            assert f'service_instance_id="worker-{number}"' in page
+            assert f'service_instance_id="{socket.gethostname()}-worker-{number}"' in page
             assert "babelcast_gateway_sessions_created_total 0.0" in page
     finally:
         running.hurry()

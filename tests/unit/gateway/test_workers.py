@@ -48,3 +48,20 @@ async def test_one_that_cannot_be_started_is_tried_again(monkeypatch: pytest.Mon
         async with asyncio.timeout(10):
             await workers._keep(place)
         assert (tried, place.code) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "called"),
+    [
+        ("service.namespace=x, service.instance.id=gateway-7", "gateway-7-worker-1"),
+        ("service.namespace=x", f"{socket.gethostname()}-worker-1"),
+        ("", f"{socket.gethostname()}-worker-1"),
+    ],
+)
+async def test_workers_of_two_machines_have_names_of_their_own(attributes: str, called: str) -> None:
+    """Behind a collector the series of two that are called alike would be one."""
+    with socket.socket() as address:
+        address.bind(("127.0.0.1", 0))
+        workers = Workers(GatewayConfig(), {"OTEL_RESOURCE_ATTRIBUTES": attributes}, address)
+        settings = workers._settings(workers._places[0])
+    assert settings["OTEL_RESOURCE_ATTRIBUTES"].endswith(f"service.instance.id={called}")
