@@ -4,6 +4,7 @@ With mutual TLS the caller is whom its certificate names. With a shared token th
 Both may be on, and then both must be right. Health alone is told to anybody who can connect.
 """
 
+import dataclasses
 import hmac
 import logging
 import time
@@ -42,8 +43,12 @@ class CallingConfig:
     )
     grpc_tls_cert: str = setting("", "PEM file of the own certificate between services, with its chain.")
     grpc_tls_key: str = setting("", "PEM file of that certificate's key.")
-    service_token: str = setting(
-        "", "Shared secret between services; several with commas: the first is sent, all are taken."
+    service_token: str = dataclasses.field(
+        default="",
+        repr=False,
+        metadata={
+            "help": "Shared secret between services; several with commas: the first is sent, all are taken."
+        },
     )
 
 
@@ -67,7 +72,7 @@ class Calling:
     """How a process calls services."""
 
     files: TlsFiles | None = None
-    token: str = ""
+    token: str = dataclasses.field(default="", repr=False)
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
@@ -82,7 +87,7 @@ class Protection:
 
     files: TlsFiles | None = None
     peers: frozenset[str] = frozenset()
-    tokens: tuple[str, ...] = ()
+    tokens: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     allow_plaintext: bool = False
     health_bind: str = ""
 

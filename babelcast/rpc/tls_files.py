@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self, TypeAlias
@@ -62,7 +62,7 @@ class Pem:
 
     cert: bytes
     """The chain, own certificate first."""
-    key: bytes
+    key: bytes = field(repr=False)
     ca: bytes
     expires: datetime
     """When the own certificate ends."""

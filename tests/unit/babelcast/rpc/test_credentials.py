@@ -1,19 +1,23 @@
 """Who may call: what configurations mean, and how tokens and names are compared."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelcast.config import ConfigError
+from babelcast.config import ConfigError, load
 from babelcast.rpc.credentials import (
     MIN_TOKEN_CHARS,
     Calling,
     Protection,
+    ServingConfig,
     has_token,
     names,
     tokens,
 )
 from babelcast.rpc.server import GrpcServer
+from babelcast.rpc.tls_files import Pem
 
 OLD, NEW = "o" * MIN_TOKEN_CHARS, "n" * MIN_TOKEN_CHARS
 SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=","), min_size=32)
@@ -71,3 +75,12 @@ def test_a_peer_is_whom_its_alternative_names_say() -> None:
         "gateway",
         "spiffe://x/y",
     }
+
+
+def test_secrets_are_not_shown() -> None:
+    """Where such a thing is told whole, as in a traceback with locals."""
+    environ = {"SERVICE_TOKEN": NEW}
+    for told in (load(ServingConfig, environ), Protection.of(environ), Calling.of(environ)):
+        assert NEW not in repr(told)
+    key = b"-----BEGIN PRIVATE KEY-----"
+    assert "PRIVATE" not in repr(Pem(cert=b"", key=key, ca=b"", expires=datetime.now(UTC)))
