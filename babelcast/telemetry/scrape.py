@@ -5,6 +5,7 @@ import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -84,6 +85,11 @@ class _Server(ThreadingHTTPServer):
         self._rendering = threading.Lock()  # one collection at a time: each takes what it made, and all of it
         self._places = threading.BoundedSemaphore(MAX_SCRAPES)
         super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        """As any server: that of HTTP asks DNS for our name, which nobody wants and may take long."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "", int(self.server_address[1])
 
     def metrics(self) -> bytes:
         """All metrics as they are now."""

@@ -67,6 +67,12 @@ def test_a_taken_address_is_said(endpoint: Endpoint, registry: CollectorRegistry
         Endpoint(f"127.0.0.1:{endpoint.port}", registry)
 
 
+def test_nobody_is_asked_for_a_name(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without DNS starts at once."""
+    monkeypatch.setattr(socket, "getfqdn", lambda _: pytest.fail("DNS was asked"))
+    Endpoint("127.0.0.1:0", registry).close()
+
+
 def test_nothing_is_there_once_closed(registry: CollectorRegistry) -> None:
     """The port is free again."""
     endpoint = Endpoint("127.0.0.1:0", registry)
