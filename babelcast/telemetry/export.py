@@ -72,9 +72,12 @@ def scraped(registry: CollectorRegistry) -> MetricReader:
 
 
 def provide(readers: list[MetricReader], *, service: str) -> MeterProvider:
-    """What instruments tell. Attributes that the catalogue does not know are left out."""
+    """What instruments tell. Attributes that the catalogue does not know are left out. So are exemplars:
+    tasks that go on keep the span in which they began, and would tell that of all that comes later.
+    """
     return MeterProvider(
         readers,
+        exemplar_filter=sdk.AlwaysOffExemplarFilter(),
         resource=Resource.create({"service.name": service, "service.version": version("babelcast")}),
         views=[View(instrument_name="*", attribute_keys=catalogue.attributes())],
     )

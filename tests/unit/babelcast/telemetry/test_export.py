@@ -10,10 +10,13 @@ import pytest
 from opentelemetry import metrics
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as otlp
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as otlp_grpc
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.trace import use_span
 
 from babelcast.config import ConfigError
 from babelcast.telemetry import export, instruments, sampling, tracing
 from tests.nats_server import free_port
+from tests.traced import recording
 
 
 class Collector(otlp_grpc.MetricsServiceServicer):
@@ -92,3 +95,18 @@ def test_a_silent_collector_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> 
         end_metrics()
         took_s = time.monotonic() - began_s
     assert took_s < 5
+
+
+def test_numbers_carry_no_spans() -> None:
+    """What is counted in a task that outlives the span it was started in is not of that span."""
+    reader = InMemoryMetricReader()
+    counter = export.provide([reader], service="test").get_meter("test").create_counter("test")
+    with recording():
+        span = tracing.begin("stage")
+        with use_span(span):
+            span.end()
+            counter.add(1)
+    data = reader.get_metrics_data()
+    assert data is not None
+    [point] = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    assert not point.exemplars
