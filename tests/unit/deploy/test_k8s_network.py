@@ -144,7 +144,7 @@ def test_arrows_lead_to_ports_that_are_bound(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_public_certificate_can_be_had(overlay: str) -> None:
-    """Whoever controls the way in reaches cert-manager's answer to the public authority (HTTP-01), whose pod and
+    """The ingress controller reaches cert-manager's answer to the public authority (HTTP-01), whose pod and
     port are not ours; without it no certificate comes, and none is renewed.
     """
     there = rendered(overlay)

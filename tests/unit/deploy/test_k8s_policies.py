@@ -175,7 +175,8 @@ def test_probes_ask_the_right_thing(overlay: str) -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_a_nats_server_comes_back_before_the_next_one_goes(overlay: str) -> None:
     """It counts as started only when each of its streams has caught up, which all of /healthz says and its
-    parts do not, and has minutes for that; later a stream that lags neither restarts it nor sends clients away.
+    parts do not, and has minutes for that; later a stream that lags neither restarts it nor sends clients
+    away.
     """
     container = rendered(overlay).one("StatefulSet", "nats").container
     assert str(container["startupProbe"]["httpGet"]["path"]) == "/healthz"

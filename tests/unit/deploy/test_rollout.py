@@ -1,10 +1,12 @@
 """Rollouts and rollbacks, with programs in the place of kubectl, docker and the smoke tests."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,7 @@ class World:
                 "FAKE_STATE": str(self.folder / "state.json"),
                 "ROLLOUT_STATE": str(self.folder / "rollout"),
                 "BABELCAST": "babelcast",
+                "BABELCAST_TOKEN": "given",
                 "ENV": env,
                 **environ,
             },
@@ -66,7 +69,9 @@ class World:
 def world(tmp_path: Path) -> World:
     """Four deployments at revision 7, and containers of 0.1.0."""
     fake = tmp_path / "kubectl"
-    shutil.copy(Path(__file__).parent / "fake_cluster", fake)
+    # Called by hundreds: without what may stand between `env` and Python
+    _, _, program = (Path(__file__).parent / "fake_cluster").read_text().partition("\n")
+    fake.write_text(f"#!{sys.executable} -IS\n{program}")
     fake.chmod(0o755)
     for name in ("docker", "babelcast"):
         (tmp_path / name).symlink_to(fake)
@@ -78,6 +83,10 @@ def world(tmp_path: Path) -> World:
         "unchanged": [],
         "never_ready": [],
         "missing_images": [],
+        "stuck": [],
+        "undo_fails": [],
+        "interrupted_at": [],
+        "tokens": [],
         "smokes": 0,
         "smokes_that_fail": 0,
     }
@@ -159,6 +168,79 @@ def test_smoke_tests_get_what_they_need(world: World) -> None:
     (call,) = world.asked("smoke")
     assert call[1:6] == ["smoke", "wss://other.example", "--json", "--timeout", "180"]
     assert call[6:] == ["--metrics-url", "http://a/m", "--metrics-url", "http://b/m"]
+
+
+@pytest.mark.parametrize("environ", [{"BABELCAST_TOKEN": ""}, {"BABELCAST": "no-such-program"}])
+def test_what_could_not_be_tried_is_not_begun(world: World, environ: dict[str, str]) -> None:
+    """Without a token, or without the program, smoke tests fail whatever serves: a good version would be
+    taken back, and then the one before be told to have failed.
+    """
+    assert world.do("rollout", "prod", **environ) == 2
+    assert world.state["asked"] == []
+    assert world.do("rollout", "prod") == 0
+    assert world.do("rollback", "prod", **environ) == 1
+    assert world.versions() == ["old"] * 4
+
+
+def test_where_gateways_are_their_own_issuer_they_are_asked_for_tokens(world: World) -> None:
+    """In dev that is the newest pod, since each has a key of its own; a token that is given wins."""
+    assert world.do("rollout", "dev", BABELCAST_TOKEN="") == 0
+    assert world.do("rollout", "compose", VERSION="0.1.0", BABELCAST_TOKEN="") == 0
+    assert world.do("rollout", "dev") == 0
+    assert world.state["tokens"] == ["token of pod/gateway-new", "token of 0.1.0", "given"]
+
+
+def test_nothing_is_exchanged_while_nats_is_not_well(world: World) -> None:
+    """A bus that does not come up after a change of its settings fails the rollout before any service."""
+    assert world.having(never_ready=["nats"]).do("rollout", "prod") == 1
+    assert world.versions() == ["old"] * 4
+    applied = [Path(call[call.index("--filename") + 1]).stem for call in world.asked("apply")]
+    assert applied == ["rest"]
+
+
+def test_one_that_does_not_come_back_keeps_no_other_from_it(world: World) -> None:
+    """All are taken back, the result is told as a failure, and there is nothing left to take back."""
+    assert world.do("rollout", "prod") == 0
+    assert world.having(stuck=["gateway"]).do("rollback", "prod") == 1
+    assert world.versions() == ["old"] * 4
+    assert world.do("rollback", "prod") == 2
+
+
+def test_a_rollback_can_be_tried_again(world: World) -> None:
+    """What the cluster refused to take back the first time is taken back the second time, and no more."""
+    assert world.do("rollout", "prod") == 0
+    assert world.having(undo_fails=["translation"]).do("rollback", "prod") == 1
+    assert world.versions() == ["old", "old", "new", "old"]
+    assert world.having(undo_fails=[]).do("rollback", "prod") == 0
+    assert world.versions() == ["old"] * 4
+    assert len(world.asked("undo")) == len(ORDER) + 1
+
+
+@pytest.mark.parametrize("script", ["rollout", "rollback"])
+def test_two_at_once_are_one(world: World, script: str) -> None:
+    """While one is under way on this machine another one of the same environment does nothing."""
+    assert world.do("rollout", "prod") == 0
+    before = world.state
+    with (world.folder / "rollout/prod.lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert world.do(script, "prod") == 2
+        assert world.state == before
+        assert world.do("rollout", "dev") == 0
+
+
+def test_an_interrupted_rollout_is_left_to_who_interrupted_it(world: World) -> None:
+    """Ctrl-C begins no rollback; one that is asked for takes back as far as it went."""
+    assert world.having(interrupted_at=["transcription"]).do("rollout", "prod") == 130
+    assert world.asked("undo") == []
+    assert world.having(interrupted_at=[]).do("rollback", "prod") == 0
+    assert world.versions() == ["old"] * 4
+
+
+def test_what_is_not_said_is_asked_for(world: World) -> None:
+    """No environment, no version: nothing is begun."""
+    assert world.do("rollout", "") == 2
+    assert world.do("rollout", "compose") == 2
+    assert world.asked("up") == []
 
 
 def test_containers_go_forth_and_back(world: World) -> None:
