@@ -73,7 +73,9 @@ class GatewayConfig:
     session_max_duration_hours: Hours = setting(
         2.0, "How long a session lasts unless its speaker refreshes, and a connection at most, h."
     )
-    trusted_proxies: str = setting("", "Networks whose X-Forwarded-For counts, e.g. 10.0.0.0/8, with commas.")
+    trusted_proxies: str = setting(
+        "", "Networks whose X-Forwarded-For and -Proto count, e.g. 10.0.0.0/8, with commas."
+    )
     operator_group: str = setting(
         OPERATOR_GROUP,
         "Group or scope in the tokens of those who may see and end any session.",

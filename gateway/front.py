@@ -14,7 +14,7 @@ MAX_HEAD_BYTES = 16 * 1024
 HEAD_WITHIN_S = 10.0
 MAX_WAITING = 1024
 # Of those that come while there is no place, which may ask whether the gateway is alive.
-MAX_BEYOND = 32
+MAX_BEYOND = 128  # asyncio accepts a hundred at a time
 BEYOND_WITHIN_S = 1.0
 
 _END = b"\r\n\r\n"
