@@ -27,18 +27,14 @@ FAULTS: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
 clients do wrong is not among them."""
 
 
-async def read(urls: Sequence[str]) -> Mapping[str, float]:
-    """The sum over all endpoints of each of FAULTS and of CHUNKS; those that nothing counted yet are 0.
+async def read(urls: Sequence[str]) -> Sequence[Mapping[str, float]]:
+    """Of each endpoint, FAULTS and CHUNKS; those that nothing counted yet are 0.
 
     Raises: ServiceUnavailable when an endpoint cannot be read.
     """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
         pages = await asyncio.gather(*(_page(session, url) for url in urls))
-    sums = dict.fromkeys((*FAULTS, CHUNKS), 0.0)
-    for page in pages:
-        for name, value in counted(page).items():
-            sums[name] += value
-    return sums
+    return [{**dict.fromkeys((*FAULTS, CHUNKS), 0.0), **counted(page)} for page in pages]
 
 
 def counted(page: str) -> Mapping[str, float]:
@@ -60,11 +56,14 @@ def counted(page: str) -> Mapping[str, float]:
     return sums
 
 
-def grown(before: Mapping[str, float], after: Mapping[str, float]) -> Mapping[str, float]:
-    """The faults that came in between. A counter that is smaller began anew with its process."""
-    changes = {
-        name: after[name] - before[name] if after[name] >= before[name] else after[name] for name in FAULTS
-    }
+def grown(before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """The faults that came in between, at all endpoints together. A counter that is smaller began anew with its
+    process.
+    """
+    changes = dict.fromkeys(FAULTS, 0.0)
+    for then, now in zip(before, after, strict=True):
+        for name in FAULTS:
+            changes[name] += now[name] - then[name] if now[name] >= then[name] else now[name]
     return {name: change for name, change in changes.items() if change}
 
 

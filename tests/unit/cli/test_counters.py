@@ -37,10 +37,18 @@ def test_a_counter_that_began_anew_counts_from_nothing() -> None:
     zero = dict.fromkeys((*counters.FAULTS, counters.CHUNKS), 0.0)
     before = zero | {"babelcast_store_failures_total": 9.0, "babelcast_translation_failures_total": 1.0}
     after = zero | {"babelcast_store_failures_total": 2.0, "babelcast_translation_failures_total": 1.0}
-    assert counters.grown(before, after) == {"babelcast_store_failures_total": 2.0}
+    assert counters.grown([before], [after]) == {"babelcast_store_failures_total": 2.0}
 
 
-async def test_all_endpoints_are_added_up() -> None:
+def test_one_process_that_began_anew_leaves_the_others_as_they_were() -> None:
+    """In a sum its smaller counter would make the whole look as if all had begun anew."""
+    zero = dict.fromkeys((*counters.FAULTS, counters.CHUNKS), 0.0)
+    old, young, new = (zero | {"babelcast_store_failures_total": count} for count in (100.0, 5.0, 3.0))
+    assert counters.grown([old, young], [old, zero]) == {}
+    assert counters.grown([old, young], [old, new]) == {"babelcast_store_failures_total": 3.0}
+
+
+async def test_each_endpoint_is_read() -> None:
     """Each process has its own; one that does not answer is an error with its address."""
     application = web.Application()
 
@@ -52,9 +60,9 @@ async def test_all_endpoints_are_added_up() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/metrics"
-    sums = await counters.read([url, url])
-    assert sums[counters.CHUNKS] == 220
-    assert sums["babelcast_translation_failures_total"] == 0
+    read = await counters.read([url, url])
+    assert [page[counters.CHUNKS] for page in read] == [110, 110]
+    assert read[0]["babelcast_translation_failures_total"] == 0
     with pytest.raises(ServiceUnavailable, match="nothing"):
         await counters.read([url.replace("metrics", "nothing")])
     await runner.cleanup()

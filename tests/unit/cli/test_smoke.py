@@ -11,6 +11,7 @@ from rich.console import Console
 from babelcast.protocol.client_messages import (
     AnyClientMessage,
     ControlBroadcast,
+    CreateSession,
     GetSessionStatus,
     SendAudio,
 )
@@ -59,6 +60,27 @@ async def test_without_a_session_every_test_fails_by_name(
     assert "SERVICE_UNAVAILABLE: Full." in printed[0]
     assert all("there is no session" in line for line in printed[1:6])
     assert "SERVICE_UNAVAILABLE: Full." in printed[6]
+
+
+@pytest.mark.parametrize(("left_s", "begins"), [(0.01, "PASS"), (3600.0, "FAIL")])
+async def test_what_tests_before_left_behind_is_waited_for(
+    canned: CannedServer, console: Console, page: Page, left_s: float, begins: str
+) -> None:
+    """Tests that were cut off, by a timeout for instance, leave a session that waits for its speaker; those
+    after a rollback do not fail for it. One that is really on is not waited for.
+    """
+    asked = 0
+
+    def answer(message: AnyClientMessage) -> ServerMessage | None:
+        nonlocal asked
+        asked += isinstance(message, CreateSession)
+        if isinstance(message, CreateSession) and asked == 1:
+            details = {"retryAfter": left_s}
+            return Error(code="MAX_SESSIONS_EXCEEDED", message="Many.", correlation_id="x", details=details)
+        return usual_answer(message)
+
+    canned.answer = answer
+    assert (await lines(canned, console, page))[0].startswith(begins)
 
 
 async def test_a_gateway_without_engines_fails_where_words_are_needed(
@@ -146,8 +168,8 @@ async def test_counters_of_faults_fail_what_looks_well(monkeypatch: pytest.Monke
         ]
     )
 
-    async def read(urls: Sequence[str]) -> Mapping[str, float]:
-        return dict.fromkeys((*counters.FAULTS, counters.CHUNKS), 0.0) | next(pages)
+    async def read(urls: Sequence[str]) -> Sequence[Mapping[str, float]]:
+        return [dict.fromkeys((*counters.FAULTS, counters.CHUNKS), 0.0) | next(pages)]
 
     monkeypatch.setattr(counters, "read", read)
     monkeypatch.setattr(smoke, "TESTS", (("fine", well),))
