@@ -57,8 +57,8 @@ def counted(page: str) -> Mapping[str, float]:
 
 
 def grown(before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    """The faults that came in between, at all endpoints together. A counter that is smaller began anew with its
-    process.
+    """The faults that came in between, at all endpoints together. A counter that is smaller began anew with
+    its process.
     """
     changes = dict.fromkeys(FAULTS, 0.0)
     for then, now in zip(before, after, strict=True):
