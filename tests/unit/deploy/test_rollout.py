@@ -236,6 +236,16 @@ def test_an_interrupted_rollout_is_left_to_who_interrupted_it(world: World) -> N
     assert world.versions() == ["old"] * 4
 
 
+def test_the_version_that_is_said_is_the_overlays(world: World) -> None:
+    """Who says a version gets no other one, such as that of the day before, or a longer one; without one the
+    overlay decides.
+    """
+    for version in ("0.3.0", "0.2", "0x2.0"):
+        assert world.do("rollout", "prod", VERSION=version) == 2
+    assert world.asked("apply") == world.asked("annotate") == []
+    assert world.do("rollout", "prod", VERSION="0.2.0") == 0
+
+
 def test_what_is_not_said_is_asked_for(world: World) -> None:
     """No environment, no version: nothing is begun."""
     assert world.do("rollout", "") == 2
