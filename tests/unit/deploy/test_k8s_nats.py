@@ -124,10 +124,11 @@ def started(there: Rendered, folder: Path) -> Iterator[Cluster]:
                     env={"PATH": PROGRAMS, **environment(nats, pod, routes)},
                 )
             )
-    readiness = str(nats.container["readinessProbe"]["httpGet"]["path"])
     try:
-        for pod, process in zip(pods, running, strict=True):
-            wait_until_ready(f"http://127.0.0.1:{monitors[pod]}{readiness}", process, folder / pod / "log")
+        for probe in ("startupProbe", "readinessProbe"):
+            path = str(nats.container[probe]["httpGet"]["path"])
+            for pod, process in zip(pods, running, strict=True):
+                wait_until_ready(f"http://127.0.0.1:{monitors[pod]}{path}", process, folder / pod / "log")
         yield Cluster(there, folder / pods[0], clients)
     finally:
         for process in running:

@@ -179,6 +179,24 @@ def test_the_way_in_leads_to_the_gateway(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
+def test_what_a_cluster_must_have_by_name_is_told(overlay: str) -> None:
+    """Of what is not made here the page has the name; without it manifests are taken, and nothing comes of
+    them.
+    """
+    there = rendered(overlay)
+    (ingress,) = there.of("Ingress")
+    names = {
+        str(ingress["spec"]["ingressClassName"]),
+        ingress["metadata"]["annotations"].texts()["cert-manager.io/cluster-issuer"],
+        *(str(each["spec"]["secretStoreRef"]["name"]) for each in there.of("ExternalSecret")),
+    }
+    given = there.environment(there.one("Deployment", "session").container)
+    names.add(given["OTEL_EXPORTER_OTLP_ENDPOINT"].removeprefix("http://").partition(".")[0])
+    page = (ROOT / "docs" / "deploy-kubernetes.md").read_text()
+    assert {name for name in names if f"\n| `{name}` |" not in page} == set()
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
 def test_images_are_built_here(overlay: str) -> None:
     """Each image is a target of the Dockerfile, at this version of the code, or one that Compose has too."""
     targets = set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE))
