@@ -130,7 +130,9 @@ _LOOKUPS: Final = "babelcast_translation_cache_lookups_total"
 _TALK: Final = _grown("babelcast_gateway_audio_chunks_total")
 _SENTENCES: Final = _grown("babelcast_gateway_transcripts_forwarded_total", 'kind="final"')
 _TRANSLATED: Final = _grown("babelcast_translation_generated_total")
-_HEARD: Final = f"({_TRANSLATED} > 0) * {_grown('babelcast_gateway_listeners_joined_total')}"
+# Not babelcast_gateway_listeners_joined_total, whose languages show when first used, which `rate` misses.
+_JOINED: Final = 'babelcast_gateway_joins_total{outcome="ok"}'
+_HEARD: Final = f"({_TRANSLATED} > 0) * {_grown(_JOINED)}"
 _ENDED_STREAMS: Final = _grown(
     "babelcast_rpc_client_duration_seconds_count", 'method=~".*/StreamingTranscribe"'
 )
@@ -189,7 +191,7 @@ FIGURES: Final[Sequence[Figure]] = (
         _grown("babelcast_store_duration_seconds_count"),
     ),
     _load("SessionsCreated", "babelcast_gateway_sessions_created_total"),
-    _load("ListenersJoined", "babelcast_gateway_listeners_joined_total"),
+    _load("ListenersJoined", _JOINED),
     _load("AudioChunksProcessed", "babelcast_gateway_audio_chunks_total"),
     _load("TranscriptsForwarded", "babelcast_gateway_transcripts_forwarded_total"),
     _load("TranslationsGenerated", "babelcast_translation_generated_total"),
@@ -219,8 +221,8 @@ FIGURES: Final[Sequence[Figure]] = (
     Figure(
         Kind.RESOURCES,
         "LambdaConcurrentExecutions",
-        "max_over_time(sum(babelcast_transcription_streams_open)[$over:1m]$ago)"
-        " / max_over_time(sum(babelcast_transcription_streams_limit)[$over:1m]$ago)",
+        "max_over_time(sum(babelcast_transcription_streams_open)[$over:15s]$ago)"
+        " / max_over_time(sum(babelcast_transcription_streams_limit)[$over:15s]$ago)",
         Unit.SHARE,
         at_most=0.9,
         happens=_TALK,
@@ -228,7 +230,7 @@ FIGURES: Final[Sequence[Figure]] = (
     Figure(
         Kind.RESOURCES,
         "Connections",
-        "max_over_time(sum(babelcast_gateway_connections)[$over:1m]$ago)",
+        "max_over_time(sum(babelcast_gateway_connections)[$over:15s]$ago)",
         Unit.NUMBER,
     ),
     Figure(

@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from babelcast.errors import ServiceUnavailable
@@ -42,6 +41,7 @@ class State(StrEnum):
     """It happened, or always does, and nothing tells of it."""
 
 
+_NUMBERS: Final = {2, 3}
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _COLOURS: Final = {
@@ -182,19 +182,16 @@ def called_for(trigger: Trigger, now: Sequence[Sample]) -> Sequence[Line]:
 
 def show(watched: Watched, console: Console) -> None:
     """Print tables for people."""
-    table = Table(box=None, pad_edge=False)
-    for head in ("", "figure", "of", "now", "before", "target"):
-        table.add_column(head, justify="right" if head in {"now", "before"} else "left", no_wrap=True)
-    for line in watched.figures:
-        table.add_row(
-            Text(line.state, style=_COLOURS[line.state]),
-            line.name,
-            line.of,
-            _amount(line.value, line.unit),
-            _amount(line.before, line.unit),
-            _target(line),
-        )
-    console.print(table)
+    rows = [
+        (line.name, line.of, _amount(line.value, line.unit), _amount(line.before, line.unit), _target(line))
+        for line in watched.figures
+    ]
+    heads = ("figure", "of", "now", "before", "target")
+    wide = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    console.print(f"{'':10}{_columns(heads, wide)}", style="bold", soft_wrap=True, markup=False)
+    for line, row in zip(watched.figures, rows, strict=True):
+        state = (f"{line.state:10}", _COLOURS[line.state])
+        console.print(Text.assemble(state, _columns(row, wide)), soft_wrap=True)
     console.print()
     for line in watched.triggers:
         amount = f"{_amount(line.value, line.unit)} {line.about}" if line.value is not None else "none"
@@ -255,6 +252,14 @@ def _trigger_line(trigger: Trigger, state: State, of: str, value: float | None) 
 
 def _of(labels: Mapping[str, str]) -> str:
     return " ".join(value for name, value in sorted(labels.items()) if name != "__name__")
+
+
+def _columns(row: Sequence[str], wide: Sequence[int]) -> str:
+    """Aligned, numbers to the right."""
+    return "  ".join(
+        f"{cell:>{width}}" if number in _NUMBERS else f"{cell:{width}}"
+        for number, (cell, width) in enumerate(zip(row, wide, strict=True))
+    ).rstrip()
 
 
 def _target(line: Line) -> str:

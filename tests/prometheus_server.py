@@ -103,7 +103,7 @@ def good_day() -> Day:
         ("http_responses_total", 'class="2xx"', 1),
         ("http_responses_total", 'class="5xx"', 0),
         ("connections_closed_total", 'code="1000"', 0.5),
-        ("listeners_joined_total", 'language="es"', 0.1),
+        ("joins_total", 'outcome="ok"', 0.1),
         ("transcripts_forwarded_total", 'kind="final"', 0.2),
         ("audio_lost_seconds_total", 'cause="backlog"', 0),
     ):

@@ -103,7 +103,7 @@ async def test_a_missed_target_is_no_reason_to_roll_back(tmp_path: Path) -> None
     """Memory above 90 %, half of the listeners, and 2 % of refused audio: told, with a code of their own."""
     day = good_day()
     day.gauges["babelcast_process_memory_bytes" + place("session")] = (2e8, 9.5e8)
-    day.counters[f"{GATEWAY}listeners_joined_total" + place("gateway", 'language="es"')] = (0.1, 0.04)
+    day.counters[f"{GATEWAY}joins_total" + place("gateway", 'outcome="ok"')] = (0.1, 0.04)
     day.counters[f"{GATEWAY}audio_refused_total" + place("gateway")] = (0, 0.2)
     async with remembering(day, tmp_path) as url:
         code, found = await watched(url)
