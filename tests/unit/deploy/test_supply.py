@@ -105,3 +105,13 @@ def test_an_audit_without_the_internet_says_so() -> None:
     )
     assert done.returncode == 2
     assert "NOTHING WAS CHECKED" in done.stderr
+
+
+def test_a_secret_in_code_is_found(tmp_path: Path) -> None:
+    """Where one is checked in; what the baseline names is none, wherever it moved to."""
+    script = str(ROOT / "deploy" / "supply" / "secrets")
+    (tmp_path / "config.py").write_text('password = "' + "correct-horse" + '-battery"\n')
+    known = ROOT / "gateway" / "web" / "static" / "js" / "player.js"
+    for path, code in ((tmp_path / "config.py", 1), (known.relative_to(ROOT), 0)):
+        done = subprocess.run([script, str(path)], capture_output=True, text=True, timeout=100, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
