@@ -269,7 +269,9 @@ async def test_take_overs_at_once(stage: Stage) -> None:
     await eventually(lambda: len(room.members) == 1)
     got = [client for client in clients if client.all("stateRestored")]
     assert got
-    assert len(got) + sum(len(client.all("error")) for client in clients) == 4
+    for client in clients:  # one may be replaced before it could be told that it has the role
+        told = client.all("stateRestored") or client.all("error")
+        assert told or client.socket.close_reason == "replaced by a new connection"
     await eventually(lambda: sum(client.socket.close_code is None for client in got) == 1)
     assert len(stage.transcription.streams) == 1
 

@@ -36,8 +36,13 @@ def test_all_descendants_are_measured() -> None:
 def test_a_process_is_named_by_what_it_does() -> None:
     """The program and its words, without paths and without what may be a secret's value."""
     started = subprocess.Popen(
-        [sys.executable, "-c", "input()", "worker", "TOKEN=abc"], stdin=subprocess.PIPE
+        [sys.executable, "-c", "print(); input()", "worker", "TOKEN=abc"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+    assert started.stdout is not None
+    started.stdout.readline()  # until then it may still be a copy of this process
     name = memory.name_of(started.pid)
     started.communicate(b"\n")
     assert name.startswith("python")
