@@ -126,6 +126,7 @@ def _load(name: str, series: str) -> Figure:
 
 _RPC: Final = "babelcast_rpc_server_duration_seconds"
 _STREAM_FAILURES: Final = "babelcast_gateway_stream_failures_total"
+_ENOUGH_LOOKUPS: Final = 200
 _LOOKUPS: Final = "babelcast_translation_cache_lookups_total"
 _TALK: Final = _grown("babelcast_gateway_audio_chunks_total")
 _SENTENCES: Final = _grown("babelcast_gateway_transcripts_forwarded_total", 'kind="final"')
@@ -256,10 +257,10 @@ FIGURES: Final[Sequence[Figure]] = (
     Figure(
         Kind.RESOURCES,
         "CacheHitRate",
-        f"{_HITS} / ({_grown(_LOOKUPS)} > 0)",
+        f"{_HITS} / ({_grown(_LOOKUPS)} > {_ENOUGH_LOOKUPS})",
         Unit.SHARE,
         at_least=0.3,
-        happens=f"{_grown(_LOOKUPS)} > 200",
+        happens=f"{_grown(_LOOKUPS)} > {_ENOUGH_LOOKUPS}",
     ),
 )
 
