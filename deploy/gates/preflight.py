@@ -99,7 +99,7 @@ def plan(env: str, version: str, proof: Checked | None) -> Sequence[Check | Ques
         Check(code, "no linting errors", [_bin("ruff"), "check", "--quiet"], is_in_make_check=True),
         Check(code, "formatted", [_bin("ruff"), "format", "--check", "--quiet"], is_in_make_check=True),
         Check(code, "types", [_bin("mypy")], is_in_make_check=True),
-        Question(papers, "changelog", lambda: _in_changelog(version)),
+        Question(papers, "changelog", lambda: _in_changelog(env, version)),
         Check(papers, "README, API, settings, links", _pytest("tests/unit/docs"), is_in_make_check=True),
         Check(
             papers,
@@ -243,7 +243,9 @@ def _covered(proof: Checked | None) -> tuple[bool, str]:
     return proof.coverage > LEAST_COVERAGE, f"{proof.coverage:g} %"
 
 
-def _in_changelog(version: str) -> tuple[bool, str]:
+def _in_changelog(env: str, version: str) -> tuple[bool, str]:
+    if env == "prod" and "dev" in version:
+        return False, f"{version} is no release"
     number = changelog.entries(changelog.PAGE.read_text(), version)
     return number > 0, f"{number} entries for {version}"
 

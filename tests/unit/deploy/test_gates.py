@@ -213,6 +213,25 @@ def test_what_is_no_commit_is_not_ready(world: World, monkeypatch: pytest.Monkey
     assert [(one.verdict, "no commit" in one.detail) for one in flight.done] == [(Verdict.FAILED, True)]
 
 
+@pytest.mark.parametrize(
+    ("env", "version", "good"),
+    [
+        ("prod", "0.1.0", True),
+        ("prod", "0.2.0.dev0", False),
+        ("staging", "0.2.0.dev0", True),
+        ("dev", "9.9.9", False),
+    ],
+)
+def test_the_changelog_must_have_the_version(env: str, version: str, good: bool) -> None:
+    """And what is in development is none for prod."""
+    [question] = [
+        step
+        for step in preflight.plan(env, version, None)
+        if isinstance(step, Question) and step.title == "changelog"
+    ]
+    assert question.answer()[0] is good
+
+
 def test_coverage_must_be_above() -> None:
     """80 % is not; an unknown one is not either."""
     questions = {
