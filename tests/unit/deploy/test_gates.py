@@ -218,7 +218,7 @@ def test_what_is_no_commit_is_not_ready(world: World, monkeypatch: pytest.Monkey
     [
         ("prod", "0.1.0", True),
         ("prod", "0.2.0.dev0", False),
-        ("staging", "0.2.0.dev0", True),
+        ("staging", "0.1.0", True),
         ("dev", "9.9.9", False),
     ],
 )
