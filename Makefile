@@ -15,7 +15,7 @@ COMPOSE ?= docker compose --file deploy/compose/compose.yaml
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench preflight settings secrets rollout rollback watch signoff soak release lock sbom licences audit images up down test-containers
+.PHONY: help setup run test test-all test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench preflight settings secrets rollout rollback watch signoff soak version release lock sbom licences audit images up down test-containers
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -34,6 +34,10 @@ test: setup ## run all tests with branch coverage
 	@deploy/dev/prometheus prepare || [ -z "$$CI" ]
 	@$(bin)/pytest --cov --cov-report=term $(ARGS)
 
+test-all: setup ## run all tests, those of the pages in a browser and a minute of kills with them
+	@deploy/dev/browser prepare || [ -z "$$CI" ]
+	@PAGES=1 KILLS_MINUTES=1.25 KILLS_LISTENERS=60 $(MAKE) --no-print-directory test
+
 test-pages: setup ## run the tests of the pages in a browser; pictures of them in SCREENSHOTS_DIR (var/screenshots)
 	@deploy/dev/browser prepare
 	@PAGES=1 $(bin)/pytest tests/e2e/pages $(ARGS)
@@ -44,7 +48,7 @@ test-kills: setup ## kill every process in turn for KILLS_MINUTES (5) under thre
 
 check: setup ## everything CI does: proto, format, lint, types, tests; goes on after a failure and tells
 	@commit=$$(git rev-parse HEAD 2>/dev/null); \
-	  $(MAKE) --no-print-directory --keep-going check-proto check-format lint types test && \
+	  $(MAKE) --no-print-directory --keep-going check-proto check-format lint types test-all && \
 	  if [ -z "$(ARGS)" ]; then $(bin)/python -m deploy.gates.checked "$$commit"; fi
 
 proto: setup ## generate the Python of proto/
@@ -106,6 +110,9 @@ signoff: setup ## fill in the form to sign for VERSION in ENV: var/signoff/ENV-V
 
 soak: setup ## talk and listen for SOAK_MINUTES (30) with real engines; memory and lag must stay flat, nothing be lost
 	@$(bin)/python -m bench.soak --speech $(SPEECH) --minutes $${SOAK_MINUTES:-30} $(ARGS)
+
+version: ## write VERSION wherever the version stands: the project, and the images of Kubernetes' overlays
+	@deploy/dev/version $(VERSION)
 
 release: setup ## write down that this commit is VERSION, for what comes after to be compared with
 	@deploy/dev/release $(VERSION)

@@ -89,6 +89,7 @@ async def stage(
                 tmp_path,
                 bus_url=mortal_nats.url,
                 session_services=2,
+                stations=2,
                 gateways=[{"BUS_URL": wire.url} for wire in to_nats],
                 VOICE_LAG_MAX_SECONDS="120",  # no sentence is left out, however late its voice is,
                 AUDIO_BUFFER_MAX_SECONDS="60",  # or its transcription on a machine that is too busy
