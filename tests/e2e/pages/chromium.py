@@ -18,6 +18,7 @@ from playwright.async_api import (
     ConsoleMessage,
     Page,
     Response,
+    WebSocket,
     async_playwright,
     expect,
 )
@@ -92,13 +93,15 @@ class Watched:
     responses: list[Response] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """All addresses."""
+    frames: list[bytes] = field(default_factory=list)
+    """What came over sockets and was no text: voices."""
 
     def __post_init__(self) -> None:
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.troubles.append(f"error: {error.message}"))
         self.page.on("response", self._response)
         self.page.on("request", lambda request: self._asked(request.url))
-        self.page.on("websocket", lambda socket: self._asked(socket.url))
+        self.page.on("websocket", self._socket)
 
     async def found(self) -> list[str]:
         """All troubles that the test did not bring about."""
@@ -125,6 +128,14 @@ class Watched:
     def _response(self, response: Response) -> None:
         if 200 <= response.status < 300:
             self.responses.append(response)
+
+    def _socket(self, socket: WebSocket) -> None:
+        self._asked(socket.url)
+        socket.on("framereceived", self._received)
+
+    def _received(self, frame: bytes | str) -> None:
+        if isinstance(frame, bytes):
+            self.frames.append(frame)
 
     def _asked(self, url: str) -> None:
         self.asked.append(url)

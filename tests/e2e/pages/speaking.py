@@ -1,16 +1,25 @@
 """The speaker's page in the hands of somebody."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from playwright.async_api import Locator, Page, expect
 
+from tests.e2e.pages import capturing
+from tests.e2e.pages.capturing import Captured
 from tests.e2e.pages.chromium import LAPTOP, Browsing, Chromium, Screen, Watched
-from tests.e2e.pages.reading import read_words
+from tests.e2e.pages.reading import words
 
 CODE = r"^[a-z]{2,16}-[a-z]{2,16}-[1-9][0-9]{2}$"
 
-_UNTOUCHED = """localStorage.setItem('babelcast.sound', '{"echo":false,"noise":false,"gain":false}')"""
+DELIVERED = 0.9
+"""So much of a script comes out of the false microphone as it went in, even on a busy machine."""
+SILENT_S = 3.0
+"""After so much silence nothing more of a script comes."""
+_POLL_MS = 250
+
+_UNTOUCHED = """localStorage.setItem('babelcast.sound', '{"echo":false,"noise":false,"gain":false}');"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,7 @@ class Speaking:
 
     watched: Watched
     chromium: Chromium
+    captured: Captured = field(default_factory=Captured)
 
     @property
     def page(self) -> Page:
@@ -75,9 +85,46 @@ class Speaking:
         if not await summary.evaluate("(summary) => summary.parentElement.open"):
             await summary.click()
 
-    async def read(self, texts: Sequence[str], *, within_s: float = 45) -> None:
-        """Wait until these words, in this order and no others, stand in the transcript."""
-        await read_words(self.finals, texts, within_s=within_s)
+    async def read(
+        self, script: Sequence[str], *, within_s: float = 90, share: float = DELIVERED
+    ) -> list[str]:
+        """Wait until the microphone has delivered so much of a script, and until the words that it
+        delivered, in this order and no others, stand in the transcript; returns its lines.
+        """
+        deadline = time.monotonic() + within_s
+        await self._deliver(words(script), share, deadline)
+        said = self.captured.words()
+        lines: list[str] = []
+        while time.monotonic() < deadline:
+            lines = await self.lines()
+            if capturing.matches(words(lines), said):
+                return lines
+            await self.page.wait_for_timeout(_POLL_MS)
+        raise AssertionError(f"{' '.join(words(lines))}\n instead of\n{self._spoken}")
+
+    async def read_some(self, count: int, *, within_s: float = 90) -> None:
+        """Wait until so many words stand in the finished sentences of the transcript."""
+        deadline = time.monotonic() + within_s
+        while len(words(await self.lines())) < count:
+            if time.monotonic() >= deadline:
+                await self.captured.fetch(self.page)
+                raise AssertionError(f"{await self.lines()}\n of\n{self._spoken}")
+            await self.page.wait_for_timeout(_POLL_MS)
+
+    async def _deliver(self, script: Sequence[str], share: float, deadline: float) -> None:
+        while True:
+            await self.captured.fetch(self.page)
+            silent = self.captured.silent_s >= SILENT_S
+            if silent and capturing.share(script, self.captured.words()) >= share:
+                return
+            if time.monotonic() >= deadline:
+                break
+            await self.page.wait_for_timeout(_POLL_MS)
+        raise AssertionError(f"The microphone delivered\n{self._spoken}\n instead of\n{' '.join(script)}")
+
+    @property
+    def _spoken(self) -> str:
+        return " ".join(capturing.first_reading(self.captured.words()))
 
     async def lines(self) -> list[str]:
         """The finished sentences, as they were divided."""
@@ -117,6 +164,6 @@ async def lectern(
     """Open the speaker's page, with nothing done to the sound. The microphone is silent until `say`."""
     browsing.chromium.hears(b"")
     watched = await browsing.open(
-        "/speak", screen, locale=locale, base=base, expected=expected, before=_UNTOUCHED
+        "/speak", screen, locale=locale, base=base, expected=expected, before=_UNTOUCHED + capturing.CAPTURE
     )
     return Speaking(watched, browsing.chromium)

@@ -27,7 +27,7 @@ navigator.mediaDevices.getUserMedia = ({audio: {deviceId, ...wish}}) => {
   return ask({audio: {...wish, deviceId}});
 };
 """
-SAID = [scripted.sentence(SCRIPT, number) for number in range(2)]
+TEXTS = [scripted.sentence(SCRIPT, number) for number in range(2)]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -69,7 +69,7 @@ async def test_what_is_shown_of_a_talk(browsing: Browsing, speaking: Speaking) -
         "['.sp-said i', '.sp-said'].map((words) => getComputedStyle(document.querySelector(words)).color)"
     )
     assert grey != ink
-    await speaking.read(SAID)
+    await speaking.read(TEXTS)
     await expect(tentative).to_have_count(0)
     for lag in range(2):
         await expect(speaking.part("lag").nth(lag)).to_have_text(re.compile(r"\d s behind$"))
@@ -80,8 +80,8 @@ async def test_a_correction_is_seen_everywhere(browsing: Browsing, speaking: Spe
     phone = await visit(browsing, f"/{await speaking.code()}")
     await phone.listen("es")
     await speaking.say(SPEECH)
-    await speaking.read(SAID)
-    await phone.read_words(translated(SAID, "es"))
+    said = await speaking.read(TEXTS)
+    await phone.read_words(translated(said, "es"))
     corrected = ["Nothing of the kind was said.", *(await speaking.lines())[1:]]
     await speaking.edit(0, corrected[0])
     await expect(speaking.finals).to_have_text(corrected)
@@ -93,10 +93,10 @@ async def test_the_transcript_can_be_had(browsing: Browsing, speaking: Speaking)
     phone = await visit(browsing, f"/{await speaking.code()}")
     await phone.listen("es")
     await speaking.say(SPEECH)
-    await speaking.read(SAID)
-    await phone.read_words(translated(SAID, "es"))
-    assert words([await speaking.downloaded("txt", "es")]) == words(translated(SAID, "es"))
-    assert words([await speaking.downloaded("txt")]) == words(SAID)
+    said = await speaking.read(TEXTS)
+    await phone.read_words(translated(said, "es"))
+    assert words([await speaking.downloaded("txt", "es")]) == words(translated(said, "es"))
+    assert words([await speaking.downloaded("txt")]) == words(said)
     assert "-->" in await speaking.downloaded("srt")
     assert (await speaking.downloaded("vtt")).startswith("WEBVTT")
 

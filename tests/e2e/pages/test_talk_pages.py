@@ -20,7 +20,9 @@ LANGUAGES = ("es", "de", "uk")
 
 
 async def test_what_is_said_into_a_microphone_is_read_and_heard_on_three_phones(browsing: Browsing) -> None:
-    """Exact words on every screen, and each phone plays a voice for as long as its sentences take."""
+    """The words that the microphone delivered on every screen, and each phone plays a voice for as long as
+    its sentences take.
+    """
     speaker = await lectern(browsing)
     await speaker.sign_in()
     code = await speaker.start()
@@ -28,8 +30,7 @@ async def test_what_is_said_into_a_microphone_is_read_and_heard_on_three_phones(
     await asyncio.gather(*(phone.listen(to) for phone, to in zip(phones, LANGUAGES, strict=True)))
     await asyncio.gather(*(measuring.begin(phone.page) for phone in phones))
     await speaker.say(scripted.script_speech(SCRIPT, SENTENCES))
-    said = [scripted.sentence(SCRIPT, number) for number in range(SENTENCES)]
-    await speaker.read(said)
+    said = await speaker.read([scripted.sentence(SCRIPT, number) for number in range(SENTENCES)])
     for phone, language in zip(phones, LANGUAGES, strict=True):
         texts = translated(said, language)
         await phone.read_words(texts)
