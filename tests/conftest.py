@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.amazon.fixtures", "tests.aws_local", "tests.dynamodb_local", "tests.measured", "tests.nats_server"]
+pytest_plugins = [
+    "tests.amazon.fixtures",
+    "tests.aws_local",
+    "tests.dynamodb_local",
+    "tests.measured",
+    "tests.nats_server",
+]
 
 # No deadline: the machine may be busy with other tests. Examples follow from the test itself, so that every
 # run says the same; look further with --hypothesis-profile=search.

@@ -75,14 +75,18 @@ class Client:
         patience_s: float = PATIENCE_S,
     ) -> Message:
         """The next message of that type, after those that `until` found before."""
-        async with asyncio.timeout(patience_s):
-            while True:
-                while self._cursor < len(self.seen):
-                    message = self.seen[self._cursor]
-                    self._cursor += 1
-                    if message["type"] == kind and where(message):
-                        return message
-                await self._receive()
+        since = self._cursor
+        try:
+            async with asyncio.timeout(patience_s):
+                while True:
+                    while self._cursor < len(self.seen):
+                        message = self.seen[self._cursor]
+                        self._cursor += 1
+                        if message["type"] == kind and where(message):
+                            return message
+                    await self._receive()
+        except TimeoutError:
+            raise TimeoutError(f"no {kind} within {patience_s} s, but {self.seen[since:]}") from None
 
     async def fence(self) -> None:
         """Wait until everything that was sent to this connection so far has come."""
