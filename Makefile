@@ -1,6 +1,6 @@
 # Everything that is done here by hand. `make run` and `make test` are all that a newcomer needs.
 # HOST, PORT and DATA_DIR, here or in the environment, reach `babelcast serve`: make run PORT=9000
-# Passed on to pytest: make test ARGS='-k gateway -x'
+# Passed on to pytest: make test ARGS='-k gateway -x', and -n0 for one process, in which a debugger works
 ARGS ?=
 # A folder of speech for the benches, with an index.json
 SPEECH ?= tests/data
@@ -15,7 +15,7 @@ COMPOSE ?= docker compose --file deploy/compose/compose.yaml
 bin := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench preflight settings secrets rollout rollback watch signoff soak version release lock sbom licences audit images up down test-containers
+.PHONY: help setup run test test-pages test-kills check proto check-proto format check-format lint types docs dashboards dynamodb nats bench preflight settings secrets rollout rollback watch signoff soak version release lock sbom licences audit images up down test-containers
 # The steps of check share caches and two cores.
 .NOTPARALLEL:
 
@@ -32,11 +32,7 @@ test: setup ## run all tests with branch coverage
 	@deploy/dev/dynamodb prepare || [ -z "$$CI" ]
 	@deploy/dev/nats prepare || [ -z "$$CI" ]
 	@deploy/dev/prometheus prepare || [ -z "$$CI" ]
-	@$(bin)/pytest --cov --cov-report=term $(ARGS)
-
-test-all: setup ## run all tests, those of the pages in a browser and a minute of kills with them
-	@deploy/dev/browser prepare || [ -z "$$CI" ]
-	@PAGES=1 KILLS_MINUTES=1.25 KILLS_LISTENERS=60 $(MAKE) --no-print-directory test
+	@$(bin)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 test-pages: setup ## run the tests of the pages in a browser; pictures of them in SCREENSHOTS_DIR (var/screenshots)
 	@deploy/dev/browser prepare
@@ -46,9 +42,9 @@ test-kills: setup ## kill every process in turn for KILLS_MINUTES (5) under thre
 	@deploy/dev/dynamodb prepare && deploy/dev/nats prepare
 	@KILLS_MINUTES=$${KILLS_MINUTES:-5} $(bin)/pytest tests/e2e/test_kills.py $(ARGS)
 
-check: setup ## everything CI does: proto, format, lint, types, tests; goes on after a failure and tells
-	@commit=$$(git rev-parse HEAD 2>/dev/null); \
-	  $(MAKE) --no-print-directory --keep-going check-proto check-format lint types test-all && \
+check: setup ## everything CI does: proto, format, lint, types, tests of pages and kills too; goes on after a failure and tells
+	@commit=$$(git rev-parse HEAD 2>/dev/null); export KILLS_MINUTES=1.25 KILLS_LISTENERS=60; \
+	  $(MAKE) --no-print-directory --keep-going check-proto check-format lint types test-pages test && \
 	  if [ -z "$(ARGS)" ]; then $(bin)/python -m deploy.gates.checked "$$commit"; fi
 
 proto: setup ## generate the Python of proto/
