@@ -14,7 +14,8 @@ class Guesses:
 
     Above that nothing is looked up for it, right or wrong, so the answer tells nothing. What is right costs
     nothing, so a hall behind one address is not held up by its own number. Those that are under way at once
-    are judged alike, so an address may get as many more wrong as it has connections.
+    are judged alike and paid for afterwards: with more connections than `per_min` an address may get as many
+    wrong a minute as it has connections, and nobody waits for much longer than a minute.
     """
 
     def __init__(self, *, per_min: int) -> None:
@@ -26,7 +27,7 @@ class Guesses:
 
     def wrong(self, address: str, now_s: float) -> None:
         """It asked for what is not there."""
-        self._wrong.take(address, now_s)
+        self._wrong.owe(address, now_s)
 
     @contextmanager
     def looking(self, address: str, now_s: float) -> Iterator[None]:

@@ -31,6 +31,11 @@ class TokenBucket:
             self.tokens -= 1
         return wait_s
 
+    def owe(self, now_s: float) -> None:
+        """Take one that was used already, there or not; no more than `burst` are ever owed."""
+        self.tokens = max(self._filled(now_s) - 1, -self.burst)
+        self.at_s = max(self.at_s, now_s)
+
     def wait_s(self, now_s: float) -> float:
         """What `take` would say, taking none."""
         filled = self._filled(now_s)
@@ -53,6 +58,10 @@ class KeyedBuckets:
     def take(self, key: str, now_s: float) -> float:
         """Take one for `key`; see TokenBucket.take."""
         return self._bucket(key, now_s).take(now_s)
+
+    def owe(self, key: str, now_s: float) -> None:
+        """Take one that `key` used already; see TokenBucket.owe."""
+        self._bucket(key, now_s).owe(now_s)
 
     def wait_s(self, key: str, now_s: float) -> float:
         """When there will be one for `key`, 0.0 for now; takes none."""

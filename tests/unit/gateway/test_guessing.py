@@ -47,3 +47,17 @@ def test_what_is_right_and_what_is_our_fault_cost_nothing() -> None:
         wrong(guesses, "hall", 0.0)
     with pytest.raises(RateLimitExceeded):
         wrong(guesses, "hall", 0.0)
+
+
+def test_what_is_under_way_at_once_is_paid_for() -> None:
+    """Many connections get no more wrong than one does, and nobody waits for hours."""
+    guesses, found = Guesses(per_min=60), 0
+    for now_s in range(600):
+        at_once = sum(guesses.wait_s("here", float(now_s)) == 0 for _ in range(30))
+        for _ in range(at_once):
+            guesses.wrong("here", float(now_s))
+        found += at_once
+    assert 600 <= found <= 60 + 600 + 30
+    for _ in range(1_000):
+        guesses.wrong("hall", 0.0)
+    assert guesses.wait_s("hall", 0.0) == pytest.approx(61)
