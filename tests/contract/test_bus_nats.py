@@ -537,10 +537,6 @@ class TestClusters:
     async def test_go_on_when_a_server_is_killed(self, cluster: list[NatsServer]) -> None:
         """One is killed in the middle of it and comes back; every number comes once, in order."""
         config = BusConfig(bus_url=",".join(server.url for server in cluster), nats_replicas=3)
-        speaking, listening = [
-            await NatsBus.open(config, retention_s=120, clock=time.monotonic) for _ in range(2)
-        ]
-        subscription = await listening.subscribe(TOPIC)
         heard: list[int] = []
         silent = asyncio.Event()
 
@@ -549,7 +545,7 @@ class TestClusters:
             while not silent.is_set():
                 sequence += 1
                 await speaking.publish(TOPIC, voice(sequence))
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.02)
             await hear(sequence)
             subscription.close()
 
@@ -557,7 +553,10 @@ class TestClusters:
             async def far_enough() -> bool:
                 return len(heard) >= count
 
-            await eventually(far_enough)
+            try:
+                await eventually(far_enough)
+            except TimeoutError:
+                pytest.fail(f"{count} should have come, but {len(heard)} came")
 
         async def disturb() -> None:
             await hear(len(heard) + 50)
@@ -567,15 +566,20 @@ class TestClusters:
             await hear(len(heard) + 50)
             silent.set()
 
-        async with asyncio.timeout(3 * PATIENCE_S), asyncio.TaskGroup() as group:
-            group.create_task(speak())
-            group.create_task(disturb())
-            async for broadcast in subscription:
-                heard.append(broadcast.audio.sequence)  # noqa: PERF401 - it is looked at meanwhile
+        async with contextlib.AsyncExitStack() as stack:
+            speaking, listening = [
+                await NatsBus.open(config, retention_s=120, clock=time.monotonic) for _ in range(2)
+            ]
+            for bus in (speaking, listening):
+                stack.push_async_callback(bus.aclose)
+            subscription = await listening.subscribe(TOPIC)
+            async with asyncio.timeout(3 * PATIENCE_S), asyncio.TaskGroup() as group:
+                group.create_task(speak())
+                group.create_task(disturb())
+                async for broadcast in subscription:
+                    heard.append(broadcast.audio.sequence)  # noqa: PERF401 - it is looked at meanwhile
         assert heard == list(range(1, len(heard) + 1))
         assert len(heard) >= 150
-        for bus in (speaking, listening):
-            await bus.aclose()
 
 
 async def test_a_talk_that_ends_while_the_servers_are_away(mortal_nats: NatsServer) -> None:
