@@ -86,9 +86,11 @@ class Channel(Generic[ItemT]):
         """
         if not await self.ready():
             raise ChannelClosed
-        item = self._items.popleft()
-        self._writable.set()
-        return item
+        return self._take()
+
+    def receive_nowait(self) -> ItemT | None:
+        """The next item if it is there already; None otherwise."""
+        return self._take() if self._items else None
 
     async def __aiter__(self) -> AsyncIterator[ItemT]:
         while True:
@@ -97,6 +99,11 @@ class Channel(Generic[ItemT]):
             except ChannelClosed:
                 return
             yield item
+
+    def _take(self) -> ItemT:
+        item = self._items.popleft()
+        self._writable.set()
+        return item
 
     def _put(self, item: ItemT) -> None:
         if self._closed:

@@ -19,10 +19,12 @@ from gateway import measuring, messages
 from gateway.backoff import Backoff
 from gateway.door import Door
 from gateway.late import Earlier, final_texts
-from gateway.outlet import Outlet, binary_frame, text_frame
+from gateway.outlet import Outlet, Parcel, Piece, binary_frame, text_frame
 
 # Between turns of the loop, so that a large audience does not hold up the speakers: a millisecond.
 WRITES_PER_TURN = 100
+TOGETHER_BYTES = 32_768
+"""Broadcasts go out together up to here: what a socket does not take is not to be dropped any more."""
 DRAINED_WITHIN_S = 2.0
 
 log = logging.getLogger(__name__)
@@ -71,17 +73,22 @@ class Encodings:
 
     broadcast: Broadcast
     now_ms: int
-    _frames: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _frames: dict[tuple[str, str], Piece] = field(default_factory=dict)
 
-    def frame_for(self, seat: Seat) -> tuple[bytes, float] | None:
-        """The frame this seat gets and its seconds of voice; None when it does not want it."""
+    @property
+    def wanted(self) -> bool:
+        """Whether any seat wanted it so far."""
+        return bool(self._frames)
+
+    def piece_for(self, seat: Seat) -> Piece | None:
+        """What this seat gets; None when it does not want it."""
         kind = self.broadcast.WhichOneof("payload")
         if kind == "checkpoint":
             return None
         if kind == "audio":
             if seat.audio == "none" or not seat.playing:
                 return None
-            return self._frame((seat.audio, seat.delivery)), self.broadcast.audio.duration_ms / 1000
+            return self._piece((seat.audio, seat.delivery), self.broadcast.audio.duration_ms / 1000)
         if kind == "spoken_over" and (seat.audio == "none" or not seat.playing):
             return None
         if kind == "caption" and not self.broadcast.caption.is_final and seat.captions == "final":
@@ -90,13 +97,14 @@ class Encodings:
             return None
         if kind == "transcript" and not self.broadcast.transcript.is_final and seat.captions == "final":
             return None
-        return self._frame(("", "")), 0.0
+        return self._piece(("", ""))
 
-    def _frame(self, encoding: tuple[str, str]) -> bytes:
-        frame = self._frames.get(encoding)
-        if frame is None:
-            frame = self._frames[encoding] = encode(self.broadcast, *encoding, now_ms=self.now_ms)
-        return frame
+    def _piece(self, encoding: tuple[str, str], audio_s: float = 0.0) -> Piece:
+        piece = self._frames.get(encoding)
+        if piece is None:
+            frame = encode(self.broadcast, *encoding, now_ms=self.now_ms)
+            piece = self._frames[encoding] = Piece(frame, audio_s)
+        return piece
 
 
 def encode(broadcast: Broadcast, audio: str, delivery: str, *, now_ms: int) -> bytes:
@@ -119,6 +127,54 @@ def encode(broadcast: Broadcast, audio: str, delivery: str, *, now_ms: int) -> b
     else:
         message = messages.service_notice(broadcast.language, broadcast.notice, now_ms=now_ms)
     return text_frame(codec.encode_server(message))
+
+
+@dataclass(slots=True)
+class Portion:
+    """Outlets of a row that are written to in one turn of the loop."""
+
+    row: Row
+    outlets: Sequence[Outlet]
+    had: int = 0
+    """So many broadcasts of the round were written."""
+
+
+class Round:
+    """Broadcasts on their way to the seats as they were when the first of them came."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.portions = [
+            Portion(row, row.outlets[start : start + WRITES_PER_TURN])
+            for row in rows
+            for start in range(0, len(row.outlets), WRITES_PER_TURN)
+        ]
+        self.broadcasts: list[Encodings] = []
+        self.size = 0
+        """Bytes of the broadcasts; what is written to a seat is no more."""
+        self._parcels: dict[tuple[int, int], Parcel | None] = {}
+
+    def add(self, broadcast: Broadcast, *, now_ms: int) -> None:
+        """Take one more along."""
+        self.broadcasts.append(Encodings(broadcast, now_ms))
+        self.size += broadcast.ByteSize()
+        self._parcels.clear()
+
+    def write(self, portion: Portion, *, gone: Container[Outlet]) -> None:
+        """Write what a portion has not had, in one piece; to nobody who is `gone`."""
+        parcel = self._parcel(portion)
+        portion.had = len(self.broadcasts)
+        if parcel is None:
+            return
+        for outlet in [other for other in portion.outlets if other not in gone] if gone else portion.outlets:
+            outlet.write_parcel(parcel)
+
+    def _parcel(self, portion: Portion) -> Parcel | None:
+        key = (id(portion.row), portion.had)
+        if key not in self._parcels:
+            made = [encodings.piece_for(portion.row.seat) for encodings in self.broadcasts[portion.had :]]
+            pieces = [piece for piece in made if piece is not None]
+            self._parcels[key] = Parcel(pieces) if pieces else None
+        return self._parcels[key]
 
 
 class Relay:
@@ -231,49 +287,68 @@ class Relay:
         with contextlib.closing(await self._bus.subscribe(self.topic)) as subscription:
             if self._opened.done():  # again: first what was missed; what comes twice is told by its number
                 for broadcast in await self._bus.history(self.topic, after_sequence=self.last_sequence):
-                    await self._receive(broadcast)
+                    await self._deliver(broadcast)
             else:
                 self.last_sequence = await self._bus.last_sequence(self.topic)
                 self._opened.set_result(None)
             async for broadcast in subscription:
-                await self._receive(broadcast)
+                await self._deliver(broadcast, more=subscription.next_nowait)
 
-    async def _receive(self, broadcast: Broadcast) -> None:
-        if not broadcast.traceparent:
-            await self._deliver(broadcast)
-            return
-        attributes: dict[str, str | int | float | bool] = {
-            tracing.SESSION: self.topic.session_id,
-            tracing.LANGUAGE: self.topic.language,
-            tracing.KIND: broadcast.WhichOneof("payload") or "",
-            tracing.LISTENERS: len(self.seats),
-        }
-        with tracing.stage("deliver", broadcast.traceparent, attributes=attributes):
-            await self._deliver(broadcast)
+    async def _deliver(
+        self, first: Broadcast, *, more: Callable[[], Broadcast | None] = lambda: None
+    ) -> None:
+        """Write a broadcast to all seats, a portion of them in each turn of the loop.
 
-    async def _deliver(self, broadcast: Broadcast) -> None:
+        `more` tells what has come meanwhile: that goes along to those whose turn is still to come, in one
+        piece, and to the others afterwards. So it reaches the last seat after one round, and a large audience
+        that is behind catches up.
+        """
+        rows = self._in_rows()
+        going = Round(rows)
+        with contextlib.ExitStack() as spans:
+            self._delivering = True
+            try:
+                self._take(first, going, spans)
+                before = len(going.broadcasts)
+                for number, portion in enumerate(going.portions):
+                    if number:
+                        await asyncio.sleep(0)
+                    # a seat that was taken meanwhile is not in this round
+                    while self._rows is rows and going.size < TOGETHER_BYTES and (another := more()):
+                        self._take(another, going, spans)
+                    going.write(portion, gone=self._gone)
+                self._delivered(going.broadcasts[:before])
+                for portion in going.portions:
+                    if portion.had < len(going.broadcasts):
+                        await asyncio.sleep(0)
+                        going.write(portion, gone=self._gone)
+                self._delivered(going.broadcasts[before:])
+            finally:
+                self._delivering = False
+                self._gone.clear()
+        self._advanced.set()
+
+    def _take(self, broadcast: Broadcast, going: Round, spans: contextlib.ExitStack) -> None:
         if broadcast.HasField("audio"):
             if broadcast.audio.sequence <= self.last_sequence:
                 return
             self.last_sequence = broadcast.audio.sequence
         for tap in self.taps:
             tap.append(broadcast)
-        encodings = Encodings(broadcast, self._clock_ms())
-        self._delivering = True
-        written = False
-        try:
-            for row in self._in_rows():
-                made = encodings.frame_for(row.seat)
-                if made is not None:
-                    frame, audio_s = made
-                    await write_all(row.outlets, frame, audio_s=audio_s, gone=self._gone)
-                    written = True
-        finally:
-            self._delivering = False
-            self._gone.clear()
-        if written:
-            self._lateness.delivered(broadcast, now_ms=self._clock_ms())
-        self._advanced.set()
+        if broadcast.traceparent:
+            attributes: dict[str, str | int | float | bool] = {
+                tracing.SESSION: self.topic.session_id,
+                tracing.LANGUAGE: self.topic.language,
+                tracing.KIND: broadcast.WhichOneof("payload") or "",
+                tracing.LISTENERS: len(self.seats),
+            }
+            spans.enter_context(tracing.stage("deliver", broadcast.traceparent, attributes=attributes))
+        going.add(broadcast, now_ms=self._clock_ms())
+
+    def _delivered(self, broadcasts: Sequence[Encodings]) -> None:
+        for encodings in broadcasts:
+            if encodings.wanted:
+                self._lateness.delivered(encodings.broadcast, now_ms=self._clock_ms())
 
     def _in_rows(self) -> list[Row]:
         if self._rows is None:
@@ -430,24 +505,16 @@ class Hub:
             await relay.aclose()
 
 
-async def write_all(
-    outlets: Sequence[Outlet], frame: bytes, *, audio_s: float = 0.0, gone: Container[Outlet] = ()
-) -> None:
-    """Write a frame to many, in portions, with a turn of the loop between them. Who is among the `gone` when
-    its turn comes is left out.
-    """
+async def write_all(outlets: Sequence[Outlet], frame: bytes) -> None:
+    """Write a frame to many, in portions, with a turn of the loop between them."""
     for start in range(0, len(outlets), WRITES_PER_TURN):
-        portion = outlets[start : start + WRITES_PER_TURN]
         if start:
             await asyncio.sleep(0)
-            if gone:
-                portion = [outlet for outlet in portion if outlet not in gone]
-        for outlet in portion:
-            outlet.write(frame, audio_s=audio_s)
+        for outlet in outlets[start : start + WRITES_PER_TURN]:
+            outlet.write(frame)
 
 
 def _hand_over(encodings: Encodings, seat: Seat) -> None:
-    made = encodings.frame_for(seat)
-    if made is not None:
-        frame, audio_s = made
-        seat.outlet.write(frame, audio_s=audio_s)
+    piece = encodings.piece_for(seat)
+    if piece is not None:
+        seat.outlet.write_parcel(Parcel([piece]))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from websockets.asyncio.server import ServerConnection
@@ -34,15 +35,27 @@ def binary_frame(data: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class Piece:
+    """A whole frame. One with `audio_s` seconds of voice may be dropped for a slow client."""
+
     frame: bytes
-    audio_s: float
+    audio_s: float = 0.0
+
+
+class Parcel:
+    """Pieces in order, which many clients get in one write: that costs far more than its bytes."""
+
+    __slots__ = ("joined", "pieces")
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = pieces
+        self.joined = pieces[0].frame if len(pieces) == 1 else b"".join(piece.frame for piece in pieces)
 
 
 class Outlet:
     """Writes whole frames to one client.
 
-    Fast path: while nothing waits anywhere, the frame goes straight to the socket; the transport's `write`
+    Fast path: while nothing waits anywhere, frames go straight to the socket; the transport's `write`
     does the same and costs a large audience a sixth more. What the socket does not take goes to the transport
     while that accepts more, and otherwise waits here, in order. Policy: above MAX_WAITING_AUDIO_S of waiting
     voice whole utterances go, oldest first but never the newest, and count in `dropped`; a client that takes
@@ -70,7 +83,7 @@ class Outlet:
         self._transport = connection.transport
         self._fd = _descriptor(connection.transport)
         self._direct = self._fd >= 0  # nothing waits here, and nothing is being closed
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Piece] = deque()
         self._waiting_audio_s = 0.0
         self._waiting_bytes = 0
         self._flusher: asyncio.Task[None] | None = None
@@ -80,30 +93,16 @@ class Outlet:
         """Send a message; it is never dropped while the client is there."""
         self.write(text_frame(codec.encode_server(message)))
 
-    def write(self, frame: bytes, *, audio_s: float = 0.0) -> None:
-        """Send a whole frame; one with `audio_s` seconds of voice may be dropped for a slow client."""
-        transport = self._transport
-        # a transport says that it is closing before its descriptor may become another's
-        if self._direct and not transport.is_closing() and not transport.get_write_buffer_size():
-            try:
-                sent = os.write(self._fd, frame)
-            except OSError:  # full, or broken, which the transport will find as well
-                sent = 0
-            if sent < len(frame) and self._protocol.state is OPEN:
-                transport.write(frame[sent:])
-            return
-        if self._protocol.state is not OPEN:
-            return
-        if not self._waiting and not self._connection.paused:
-            transport.write(frame)
-            return
-        self._direct = False
-        self._waiting.append(_Waiting(frame, audio_s))
-        self._waiting_audio_s += audio_s
-        self._waiting_bytes += len(frame)
-        self._drop_excess()
-        if self._flusher is None:
-            self._flusher = asyncio.create_task(self._flush(), name="outlet-flush")
+    def write(self, frame: bytes) -> None:
+        """Send a whole frame; it is never dropped while the client is there."""
+        if not self._went_straight(frame):
+            self._queue(Piece(frame))
+
+    def write_parcel(self, parcel: Parcel) -> None:
+        """Send several frames, of which a slow client may not get the voice."""
+        if not self._went_straight(parcel.joined):
+            for piece in parcel.pieces:
+                self._queue(piece)
 
     def close_soon(self, code: int, reason: str) -> None:
         """Close the connection after what is waiting, without making the caller wait; idempotent."""
@@ -124,6 +123,33 @@ class Outlet:
         self._direct = False  # nothing comes after the frame that says so
         await self._connection.close(code, reason)
 
+    def _went_straight(self, data: bytes) -> bool:
+        transport = self._transport
+        # a transport says that it is closing before its descriptor may become another's
+        if not self._direct or transport.is_closing() or transport.get_write_buffer_size():
+            return False
+        try:
+            sent = os.write(self._fd, data)
+        except OSError:  # full, or broken, which the transport will find as well
+            sent = 0
+        if sent < len(data) and self._protocol.state is OPEN:
+            transport.write(data[sent:])
+        return True
+
+    def _queue(self, piece: Piece) -> None:
+        if self._protocol.state is not OPEN:
+            return
+        if not self._waiting and not self._connection.paused:
+            self._transport.write(piece.frame)
+            return
+        self._direct = False
+        self._waiting.append(piece)
+        self._waiting_audio_s += piece.audio_s
+        self._waiting_bytes += len(piece.frame)
+        self._drop_excess()
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush(), name="outlet-flush")
+
     def _drop_excess(self) -> None:
         while self._waiting_audio_s > MAX_WAITING_AUDIO_S:
             voices = (index for index, entry in enumerate(self._waiting) if entry.audio_s)
@@ -137,7 +163,7 @@ class Outlet:
         if self._waiting_bytes > MAX_WAITING_BYTES:
             self._cut("too much waiting")
 
-    def _forget(self, entry: _Waiting) -> None:
+    def _forget(self, entry: Piece) -> None:
         self._waiting_audio_s -= entry.audio_s
         self._waiting_bytes -= len(entry.frame)
 

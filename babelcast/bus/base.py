@@ -40,6 +40,10 @@ class Subscription(Protocol):
         """
         ...
 
+    def next_nowait(self) -> Broadcast | None:
+        """What the iteration would give next, if it has come already; None otherwise."""
+        ...
+
     def close(self) -> None:
         """End the iteration; idempotent."""
         ...

@@ -51,6 +51,10 @@ class RingSubscription:
         if self._slow:
             raise SlowSubscriber
 
+    def next_nowait(self) -> Broadcast | None:
+        """What the iteration would give next, if it has come already; None otherwise."""
+        return self._channel.receive_nowait()
+
     def close(self) -> None:
         """End the iteration after what is queued; idempotent."""
         self._ring.subscriptions.discard(self)

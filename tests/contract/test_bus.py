@@ -227,6 +227,22 @@ class TestDelivery:
             await publish(bus, [voice(1)])
         assert waiting.result() == [voice(1)]
 
+    async def test_need_not_be_waited_for(self, bus: Bus) -> None:
+        """What has come can be had at once, in its place among what is waited for."""
+        subscription = await bus.subscribe(SPANISH)
+        assert subscription.next_nowait() is None
+        await publish(bus, [voice(number) for number in range(1, 6)])
+        taken = await take(subscription, 1)
+        async with asyncio.timeout(PATIENCE_S):
+            while len(taken) < 5:
+                broadcast = subscription.next_nowait()
+                if broadcast is None:
+                    await asyncio.sleep(0.005)
+                else:
+                    taken.append(broadcast)
+        await publish(bus, [voice(6)])
+        assert [*taken, *await take(subscription, 1)] == [voice(number) for number in range(1, 7)]
+
 
 class TestSlowSubscribers:
     """Nobody waits for those who do not listen."""

@@ -49,6 +49,20 @@ async def test_receive_waits_for_an_item() -> None:
     assert await receiving == 7
 
 
+async def test_receive_nowait_takes_what_is_there() -> None:
+    """And makes room for a sender that waits; an empty channel has nothing, closed or not."""
+    channel: Channel[int] = Channel(1)
+    assert channel.receive_nowait() is None
+    await channel.send(1)
+    sending = asyncio.create_task(channel.send(2))
+    await asyncio.sleep(0)
+    assert channel.receive_nowait() == 1
+    await sending
+    channel.close()
+    assert channel.receive_nowait() == 2
+    assert channel.receive_nowait() is None
+
+
 async def test_close_wakes_everybody() -> None:
     """Waiting senders and receivers learn of the end."""
     full: Channel[int] = Channel(1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Sequence
 from typing import cast
 
@@ -14,7 +15,7 @@ from babelcast.event.v1 import event_pb2 as event
 from babelcast.protocol import server_messages as say
 from gateway import fanout
 from gateway.fanout import Demand, Encodings, Hub, Seat
-from gateway.outlet import Outlet
+from gateway.outlet import Outlet, Parcel
 
 TOPIC = Topic("golden-eagle-427", "es")
 
@@ -24,12 +25,18 @@ class Frames:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, object]] = []
+        self.writes = 0
         self.arrived = asyncio.Event()
 
     def send(self, message: say.ServerMessage) -> None:
         self.messages.append({"type": message.__struct_config__.tag})
 
-    def write(self, frame: bytes, *, audio_s: float = 0.0) -> None:
+    def write_parcel(self, parcel: Parcel) -> None:
+        self.writes += 1
+        for piece in parcel.pieces:
+            self.write(piece.frame)
+
+    def write(self, frame: bytes) -> None:
         self.messages.append(json.loads(frame[frame.index(b'{"') :]))
         self.arrived.set()
 
@@ -263,6 +270,80 @@ async def test_turns_are_given_to_others(monkeypatch: pytest.MonkeyPatch) -> Non
     await hub.aclose()
 
 
+async def test_what_comes_meanwhile_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one write for those whose turn is still to come, and afterwards for the others."""
+    monkeypatch.setattr(fanout, "WRITES_PER_TURN", 2)
+    channel = bus()
+    hub = hub_on(channel)
+    seats = [seat() for _ in range(20)]
+    texts_only, texts = seat(audio="none")
+    for listener in (*(listener for listener, _ in seats), texts_only):
+        await hub.attach(TOPIC, listener, greet=greet)
+    await channel.publish(TOPIC, caption(1))
+    await asyncio.wait_for(seats[0][1].arrived.wait(), 5)
+    for number in (1, 2):
+        await channel.publish(TOPIC, voice(number))
+    for _, frames in seats:
+        await frames.until(2)
+        assert [message["type"] for message in frames.messages[1:]] == ["caption", *2 * ["translatedAudio"]]
+    writes = [frames.writes for _, frames in seats]
+    assert writes == sorted(writes, reverse=True)
+    assert (writes[0], writes[-1]) == (2, 1)
+    assert (texts.writes, texts.numbers) == (1, [])
+    await hub.aclose()
+
+
+async def test_only_so_much_goes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client's socket does not take of it could not be dropped any more."""
+    monkeypatch.setattr(fanout, "TOGETHER_BYTES", 3 * voice(1).ByteSize())
+    channel = bus()
+    hub = hub_on(channel)
+    listener, frames = seat()
+    await hub.attach(TOPIC, listener, greet=greet)
+    for number in range(1, 10):
+        await channel.publish(TOPIC, voice(number))
+    await frames.until(9)
+    assert (frames.numbers, frames.writes) == (list(range(1, 10)), 3)
+    await hub.aclose()
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_each_seat_gets_all_of_its_time(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes, resumes and leaves whenever, however fast it is spoken: every number once."""
+    monkeypatch.setattr(fanout, "WRITES_PER_TURN", 2)
+    monkeypatch.setattr(fanout, "TOGETHER_BYTES", 40)
+    chance = random.Random(seed)
+    channel = bus()
+    hub = hub_on(channel)
+    number = 0
+    here: list[tuple[Seat, Frames, int]] = []
+    all_of_them: list[tuple[Frames, int]] = []
+    stays, hears_all = seat()
+    await hub.attach(TOPIC, stays, greet=greet)
+    for _ in range(150):
+        what = chance.random()
+        if what < 0.5:
+            number += 1
+            await channel.publish(TOPIC, voice(number))
+        elif what < 0.7:
+            listener, frames = seat(captions=chance.choice(["partial", "final"]))
+            after = chance.randint(0, hub.last_sequence(TOPIC))
+            await hub.attach(TOPIC, listener, greet=greet, after_sequence=after)
+            here.append((listener, frames, after))
+            all_of_them.append((frames, after))
+        elif what < 0.8 and here:
+            await hub.detach(TOPIC, here.pop(chance.randrange(len(here)))[0])
+        for _ in range(chance.randint(0, 4)):
+            await asyncio.sleep(0)
+    await channel.publish(TOPIC, voice(number + 1))
+    for frames in (hears_all, *(frames for _, frames, _ in here)):
+        await frames.until(number + 1)
+    assert hears_all.numbers == list(range(1, number + 2))
+    for frames, after in all_of_them:
+        assert frames.numbers == list(range(after + 1, after + 1 + len(frames.numbers)))
+    await hub.aclose()
+
+
 async def test_who_leaves_in_the_middle_gets_no_more_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is being written is not for those who have left, nor for those who come back meanwhile."""
     monkeypatch.setattr(fanout, "WRITES_PER_TURN", 2)
@@ -395,10 +476,10 @@ async def test_a_frame_is_made_once_a_kind_of_seat(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(fanout, "encode", counted)
     encodings = Encodings(voice(1), 0)
     seats = [seat()[0] for _ in range(5)] + [seat(delivery="binary")[0] for _ in range(5)]
-    frames = [encodings.frame_for(listener) for listener in seats]
+    pieces = [encodings.piece_for(listener) for listener in seats]
     assert made == [("pcm", "json"), ("pcm", "binary")]
-    assert len({frame for frame in frames if frame}) == 2
-    assert encodings.frame_for(seat(audio="none")[0]) is None
+    assert len({piece for piece in pieces if piece}) == 2
+    assert encodings.piece_for(seat(audio="none")[0]) is None
 
 
 async def test_who_did_not_come_back_is_forgotten_where_nobody_asks() -> None:

@@ -9,7 +9,7 @@ from websockets.protocol import State
 
 from babelcast.protocol.server_messages import PlaybackPaused
 from gateway import outlet as module
-from gateway.outlet import MAX_WAITING_AUDIO_S, Outlet, binary_frame, text_frame
+from gateway.outlet import MAX_WAITING_AUDIO_S, Outlet, Parcel, Piece, binary_frame, text_frame
 
 
 class Socket:
@@ -61,9 +61,9 @@ async def test_frames_go_straight_through() -> None:
     outlet = outlet_to(socket)
     before = len(asyncio.all_tasks())
     outlet.send(PlaybackPaused(session_id="golden-eagle-427"))
-    outlet.write(b"2", audio_s=3)
+    outlet.write_parcel(Parcel([Piece(b"2", 3), Piece(b"3")]))
     assert socket.taken[0].endswith(b'"sessionId":"golden-eagle-427"}')
-    assert socket.taken[1:] == [b"2"]
+    assert socket.taken[1:] == [b"2", b"3"]
     assert len(asyncio.all_tasks()) == before
 
 
@@ -99,10 +99,10 @@ async def test_the_oldest_voice_goes_first_and_text_stays(monkeypatch: pytest.Mo
     outlet = outlet_to(socket)
     socket.paused = True
     for number in range(6):
-        outlet.write(b"c%d" % number)
-        outlet.write(b"v%d" % number, audio_s=MAX_WAITING_AUDIO_S / 2)
+        caption, voice = Piece(b"c%d" % number), Piece(b"v%d" % number, MAX_WAITING_AUDIO_S / 2)
+        outlet.write_parcel(Parcel([caption, voice]))
     assert outlet.dropped == 4
-    outlet.write(b"long", audio_s=3 * MAX_WAITING_AUDIO_S)
+    outlet.write_parcel(Parcel([Piece(b"long", 3 * MAX_WAITING_AUDIO_S)]))
     assert outlet.dropped == count.value == 6
     socket.resume()
     await asyncio.wait([task for task in asyncio.all_tasks() if task.get_name() == "outlet-flush"])

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from gateway.outlet import MAX_WAITING_AUDIO_S, Outlet, binary_frame, text_frame
+from gateway.outlet import MAX_WAITING_AUDIO_S, Outlet, Parcel, Piece, binary_frame, text_frame
 
 VOICE_S = 2.0
 VOICE = 50_000  # bytes
@@ -82,8 +82,8 @@ async def test_who_stops_reading_loses_the_oldest_voice() -> None:
     async with line() as held:
         held.client.transport.pause_reading()
         for number in range(500):
-            held.outlet.write(text_frame(b"%d" % number))
-            held.outlet.write(voice(number), audio_s=VOICE_S)
+            text, spoken = Piece(text_frame(b"%d" % number)), Piece(voice(number), VOICE_S)
+            held.outlet.write_parcel(Parcel([text, spoken]))
         dropped = held.outlet.dropped
         held.client.transport.resume_reading()
         got = await read(held.client, lambda frame: frame[:4] == (499).to_bytes(4, "big"))
