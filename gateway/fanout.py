@@ -150,7 +150,7 @@ class Round:
         ]
         self.broadcasts: list[Encodings] = []
         self.size = 0
-        """Bytes of the broadcasts; what is written to a seat is no more."""
+        """Bytes of the broadcasts, which is about what is written to a seat."""
         self._parcels: dict[tuple[int, int], Parcel | None] = {}
 
     def add(self, broadcast: Broadcast, *, now_ms: int) -> None:
