@@ -2,6 +2,8 @@
 # HOST, PORT and DATA_DIR, here or in the environment, reach `babelcast serve`: make run PORT=9000
 # Passed on to pytest: make test ARGS='-k gateway -x', and -n0 for one process, in which a debugger works
 ARGS ?=
+# How often a test that failed may try again; each that did is listed as RERUN, for its race to be found
+RERUNS ?= 0
 # A folder of speech for the benches, with an index.json
 SPEECH ?= tests/data
 # Where make dynamodb listens
@@ -32,18 +34,18 @@ test: setup ## run all tests with branch coverage
 	@deploy/dev/dynamodb prepare || [ -z "$$CI" ]
 	@deploy/dev/nats prepare || [ -z "$$CI" ]
 	@deploy/dev/prometheus prepare || [ -z "$$CI" ]
-	@$(bin)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
+	@$(bin)/pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder --reruns=$(RERUNS) --cov --cov-report=term $(ARGS)
 
 test-pages: setup ## run the tests of the pages in a browser; pictures of them in SCREENSHOTS_DIR (var/screenshots)
 	@deploy/dev/browser prepare
-	@PAGES=1 $(bin)/pytest tests/e2e/pages $(ARGS)
+	@PAGES=1 $(bin)/pytest --reruns=$(RERUNS) tests/e2e/pages $(ARGS)
 
 test-kills: setup ## kill every process in turn for KILLS_MINUTES (5) under three talks and 200 listeners
 	@deploy/dev/dynamodb prepare && deploy/dev/nats prepare
 	@KILLS_MINUTES=$${KILLS_MINUTES:-5} $(bin)/pytest tests/e2e/test_kills.py $(ARGS)
 
 check: setup ## everything CI does: proto, format, lint, types, tests of pages and kills too; goes on after a failure and tells
-	@commit=$$(git rev-parse HEAD 2>/dev/null); export KILLS_MINUTES=1.25 KILLS_LISTENERS=60; \
+	@commit=$$(git rev-parse HEAD 2>/dev/null); export KILLS_MINUTES=1.25 KILLS_LISTENERS=60 RERUNS=1; \
 	  $(MAKE) --no-print-directory --keep-going check-proto check-format lint types test-pages test && \
 	  if [ -z "$(ARGS)" ]; then $(bin)/python -m deploy.gates.checked "$$commit"; fi
 

@@ -71,9 +71,10 @@ class Broadcaster:
                         await seat.send(frame)
 
     async def tell(self, **fields: object) -> None:
-        """Anything, to all."""
+        """Anything, to all who are still there."""
         for seat in tuple(self.seats):
-            await seat.send(json.dumps({"timestamp": round(time.time() * 1000), **fields}))
+            with contextlib.suppress(ConnectionClosed):
+                await seat.send(json.dumps({"timestamp": round(time.time() * 1000), **fields}))
 
     async def _seat(self, connection: ServerConnection, message: dict[str, object]) -> None:
         if self.refuse:
