@@ -45,7 +45,7 @@ from bench.reference.programs import (
     crowd,
     running,
 )
-from gateway.fanout import encode
+from gateway.rounds import encode
 
 PARTS = ("idle", "compare", "crowd", "control")
 LANGUAGE = "es"
@@ -301,7 +301,9 @@ async def reach(stage: Stage, verdicts: Verdicts, *, seconds: float) -> None:
                 MOST_LIMIT_MS,
                 " ms",
             )
-            verdicts.note(", ".join(f"p{p} {load.percentile(delays, p / 100):.0f}" for p in (50, 90, 95)) + " ms")
+            verdicts.note(
+                ", ".join(f"p{p} {load.percentile(delays, p / 100):.0f}" for p in (50, 90, 95)) + " ms"
+            )
         verdicts.show(
             f"audio of {SPEAKERS} speakers to transcription meanwhile, p99",
             load.percentile(ingest_ms, 0.99),

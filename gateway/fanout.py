@@ -1,11 +1,10 @@
-"""From the bus to this gateway's listeners: one subscription a topic, one encoding a kind of listener."""
+"""From the bus to this gateway's listeners: one subscription a topic, which feeds their rounds."""
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from babelcast import logs
 from babelcast.bus.base import Bus, SlowSubscriber, Topic
@@ -15,40 +14,16 @@ from babelcast.protocol import client_messages as ask
 from babelcast.protocol import codec
 from babelcast.protocol.server_messages import ServerMessage
 from babelcast.telemetry import tracing
-from gateway import measuring, messages
+from gateway import measuring
 from gateway.backoff import Backoff
 from gateway.door import Door
 from gateway.late import Earlier, final_texts
-from gateway.outlet import Outlet, Parcel, Piece, binary_frame, text_frame
+from gateway.outlet import Outlet, Parcel, text_frame
+from gateway.rounds import Encodings, Round, Row, Seat, in_rows, write_all
 
-# Between turns of the loop, so that a large audience does not hold up the speakers: a millisecond.
-WRITES_PER_TURN = 100
-TOGETHER_BYTES = 32_768
-"""Broadcasts go out together up to here: what a socket does not take is not to be dropped any more."""
 DRAINED_WITHIN_S = 2.0
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Seat:
-    """One listener and how it wants to be served."""
-
-    outlet: Outlet
-    audio: ask.AudioChoice = "pcm"
-    delivery: ask.DeliveryChoice = "json"
-    captions: ask.CaptionChoice = "partial"
-    late: bool = False
-    """Whether it is shown what was said before anybody listened in its language."""
-    playing: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Outlets that get the same frames, and one of their seats for all."""
-
-    seat: Seat
-    outlets: list[Outlet]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,116 +40,6 @@ class Demand:
 
     voice: bool
     opus: bool
-
-
-@dataclass(slots=True)
-class Encodings:
-    """One broadcast's frames, each made when the first seat needs it."""
-
-    broadcast: Broadcast
-    now_ms: int
-    _frames: dict[tuple[str, str], Piece] = field(default_factory=dict)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether any seat wanted it so far."""
-        return bool(self._frames)
-
-    def piece_for(self, seat: Seat) -> Piece | None:
-        """What this seat gets; None when it does not want it."""
-        kind = self.broadcast.WhichOneof("payload")
-        if kind == "checkpoint":
-            return None
-        if kind == "audio":
-            if seat.audio == "none" or not seat.playing:
-                return None
-            return self._piece((seat.audio, seat.delivery), self.broadcast.audio.duration_ms / 1000)
-        if kind == "spoken_over" and (seat.audio == "none" or not seat.playing):
-            return None
-        if kind == "caption" and not self.broadcast.caption.is_final and seat.captions == "final":
-            return None
-        if kind == "caption" and self.broadcast.caption.late and not seat.late:
-            return None
-        if kind == "transcript" and not self.broadcast.transcript.is_final and seat.captions == "final":
-            return None
-        return self._piece(("", ""))
-
-    def _piece(self, encoding: tuple[str, str], audio_s: float = 0.0) -> Piece:
-        piece = self._frames.get(encoding)
-        if piece is None:
-            frame = encode(self.broadcast, *encoding, now_ms=self.now_ms)
-            piece = self._frames[encoding] = Piece(frame, audio_s)
-        return piece
-
-
-def encode(broadcast: Broadcast, audio: str, delivery: str, *, now_ms: int) -> bytes:
-    """A broadcast as a whole WebSocket frame."""
-    kind = broadcast.WhichOneof("payload")
-    message: ServerMessage
-    if kind == "audio":
-        inline = delivery != "binary"
-        message, sound = messages.translated_audio(
-            broadcast.language, broadcast.audio, opus=audio == "opus", inline=inline, now_ms=now_ms
-        )
-        if not inline:
-            return binary_frame(codec.pack_binary(codec.encode_server(message), sound))
-    elif kind == "caption":
-        message = messages.caption(broadcast.language, broadcast.caption, now_ms=now_ms)
-    elif kind == "spoken_over":
-        message = messages.spoken_over(broadcast.language, broadcast.spoken_over, now_ms=now_ms)
-    elif kind == "transcript":
-        message = messages.transcript(broadcast.transcript, now_ms=now_ms)
-    else:
-        message = messages.service_notice(broadcast.language, broadcast.notice, now_ms=now_ms)
-    return text_frame(codec.encode_server(message))
-
-
-@dataclass(slots=True)
-class Portion:
-    """Outlets of a row that are written to in one turn of the loop."""
-
-    row: Row
-    outlets: Sequence[Outlet]
-    had: int = 0
-    """So many broadcasts of the round were written."""
-
-
-class Round:
-    """Broadcasts on their way to the seats as they were when the first of them came."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.portions = [
-            Portion(row, row.outlets[start : start + WRITES_PER_TURN])
-            for row in rows
-            for start in range(0, len(row.outlets), WRITES_PER_TURN)
-        ]
-        self.broadcasts: list[Encodings] = []
-        self.size = 0
-        """Bytes of the broadcasts, which is about what is written to a seat."""
-        self._parcels: dict[tuple[int, int], Parcel | None] = {}
-
-    def add(self, broadcast: Broadcast, *, now_ms: int) -> None:
-        """Take one more along."""
-        self.broadcasts.append(Encodings(broadcast, now_ms))
-        self.size += broadcast.ByteSize()
-        self._parcels.clear()
-
-    def write(self, portion: Portion, *, gone: Container[Outlet]) -> None:
-        """Write what a portion has not had, in one piece; to nobody who is `gone`."""
-        parcel = self._parcel(portion)
-        portion.had = len(self.broadcasts)
-        if parcel is None:
-            return
-        for outlet in [other for other in portion.outlets if other not in gone] if gone else portion.outlets:
-            outlet.write_parcel(parcel)
-
-    def _parcel(self, portion: Portion) -> Parcel | None:
-        key = (id(portion.row), portion.had)
-        if key not in self._parcels:
-            made = [encodings.piece_for(portion.row.seat) for encodings in self.broadcasts[portion.had :]]
-            pieces = [piece for piece in made if piece is not None]
-            self._parcels[key] = Parcel(pieces) if pieces else None
-        return self._parcels[key]
 
 
 class Relay:
@@ -314,7 +179,7 @@ class Relay:
                     if number:
                         await asyncio.sleep(0)
                     # a seat that was taken meanwhile is not in this round
-                    while self._rows is rows and going.size < TOGETHER_BYTES and (another := more()):
+                    while self._rows is rows and going.has_room and (another := more()):
                         self._take(another, going, spans)
                     going.write(portion, gone=self._gone)
                 self._delivered(going.broadcasts[:before])
@@ -352,14 +217,7 @@ class Relay:
 
     def _in_rows(self) -> list[Row]:
         if self._rows is None:
-            rows: dict[tuple[str, str, str, bool, bool], Row] = {}
-            for seat in self.seats:
-                wish = (seat.audio, seat.delivery, seat.captions, seat.playing, seat.late)
-                row = rows.get(wish)
-                if row is None:
-                    row = rows[wish] = Row(dataclasses.replace(seat), [])
-                row.outlets.append(seat.outlet)
-            self._rows = list(rows.values())
+            self._rows = in_rows(self.seats)
         return self._rows
 
 
@@ -503,15 +361,6 @@ class Hub:
         if not relay.seats and not relay.joining and self._relays.get(relay.topic) is relay:
             del self._relays[relay.topic]
             await relay.aclose()
-
-
-async def write_all(outlets: Sequence[Outlet], frame: bytes) -> None:
-    """Write a frame to many, in portions, with a turn of the loop between them."""
-    for start in range(0, len(outlets), WRITES_PER_TURN):
-        if start:
-            await asyncio.sleep(0)
-        for outlet in outlets[start : start + WRITES_PER_TURN]:
-            outlet.write(frame)
 
 
 def _hand_over(encodings: Encodings, seat: Seat) -> None:

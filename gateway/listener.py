@@ -12,10 +12,10 @@ from babelcast.telemetry.instruments import LANGUAGE, LISTENERS_JOINED
 from gateway import messages
 from gateway.archiving import talk_of
 from gateway.desk import Desk
-from gateway.fanout import Seat
 from gateway.late import Earlier
 from gateway.outlet import Outlet
 from gateway.rooms import Room
+from gateway.rounds import Seat
 
 
 class Listener:

@@ -26,7 +26,14 @@ SAMPLE_S = 0.005
 STAGES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "publish",
-        ("gateway.publisher", "gateway.outlet", "gateway.fanout", "gateway.messages", "babelcast.bus"),
+        (
+            "gateway.publisher",
+            "gateway.outlet",
+            "gateway.fanout",
+            "gateway.rounds",
+            "gateway.messages",
+            "babelcast.bus",
+        ),
     ),
     ("gRPC send of audio", ("gateway.transcribing:_send",)),
     ("results", ("gateway.transcribing", "gateway.pipeline:_on", "gateway.sentences", "gateway.streams")),

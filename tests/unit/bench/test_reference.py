@@ -12,7 +12,7 @@ from babelcast.bus.base import Topic
 from bench.fanout_gateway import caption, voice
 from bench.fanout_stations import MARK, ages_ms, stamped
 from bench.reference.programs import CompilerMissing, Crowd, Program, broadcaster, build, crowd, parse_report
-from gateway.fanout import encode
+from gateway.rounds import encode
 
 LISTENERS = 20
 TOPIC = Topic("golden-eagle-427", "es")

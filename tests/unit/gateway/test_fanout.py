@@ -13,9 +13,10 @@ from babelcast.bus.in_process import InProcessBus
 from babelcast.errors import ServiceUnavailable
 from babelcast.event.v1 import event_pb2 as event
 from babelcast.protocol import server_messages as say
-from gateway import fanout
-from gateway.fanout import Demand, Encodings, Hub, Seat
+from gateway import rounds
+from gateway.fanout import Demand, Hub
 from gateway.outlet import Outlet, Parcel
+from gateway.rounds import Encodings, Seat
 
 TOPIC = Topic("golden-eagle-427", "es")
 
@@ -252,7 +253,7 @@ async def test_a_join_and_a_leave_at_once() -> None:
 
 async def test_turns_are_given_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """A large audience is written to in portions; who comes meanwhile gets nothing twice."""
-    monkeypatch.setattr(fanout, "WRITES_PER_TURN", 2)
+    monkeypatch.setattr(rounds, "WRITES_PER_TURN", 2)
     channel = bus()
     hub = hub_on(channel)
     seats = [seat() for _ in range(9)]
@@ -272,7 +273,7 @@ async def test_turns_are_given_to_others(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_what_comes_meanwhile_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """In one write for those whose turn is still to come, and afterwards for the others."""
-    monkeypatch.setattr(fanout, "WRITES_PER_TURN", 2)
+    monkeypatch.setattr(rounds, "WRITES_PER_TURN", 2)
     channel = bus()
     hub = hub_on(channel)
     seats = [seat() for _ in range(20)]
@@ -295,7 +296,7 @@ async def test_what_comes_meanwhile_goes_along(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_only_so_much_goes_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a client's socket does not take of it could not be dropped any more."""
-    monkeypatch.setattr(fanout, "TOGETHER_BYTES", 3 * voice(1).ByteSize())
+    monkeypatch.setattr(rounds, "TOGETHER_BYTES", 3 * voice(1).ByteSize())
     channel = bus()
     hub = hub_on(channel)
     listener, frames = seat()
@@ -310,8 +311,8 @@ async def test_only_so_much_goes_together(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("seed", range(40))
 async def test_each_seat_gets_all_of_its_time(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever comes, resumes and leaves whenever, however fast it is spoken: every number once."""
-    monkeypatch.setattr(fanout, "WRITES_PER_TURN", 2)
-    monkeypatch.setattr(fanout, "TOGETHER_BYTES", 40)
+    monkeypatch.setattr(rounds, "WRITES_PER_TURN", 2)
+    monkeypatch.setattr(rounds, "TOGETHER_BYTES", 40)
     chance = random.Random(seed)
     channel = bus()
     hub = hub_on(channel)
@@ -346,7 +347,7 @@ async def test_each_seat_gets_all_of_its_time(seed: int, monkeypatch: pytest.Mon
 
 async def test_who_leaves_in_the_middle_gets_no_more_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is being written is not for those who have left, nor for those who come back meanwhile."""
-    monkeypatch.setattr(fanout, "WRITES_PER_TURN", 2)
+    monkeypatch.setattr(rounds, "WRITES_PER_TURN", 2)
     channel = bus()
     hub = hub_on(channel)
     seats = [seat() for _ in range(6)]
@@ -467,13 +468,13 @@ async def test_who_dropped_is_awaited_for_a_while() -> None:
 async def test_a_frame_is_made_once_a_kind_of_seat(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many seats, each encoding is made when the first needs it."""
     made: list[tuple[str, str]] = []
-    encode = fanout.encode
+    encode = rounds.encode
 
     def counted(broadcast: event.Broadcast, audio: str, delivery: str, *, now_ms: int) -> bytes:
         made.append((audio, delivery))
         return encode(broadcast, audio, delivery, now_ms=now_ms)
 
-    monkeypatch.setattr(fanout, "encode", counted)
+    monkeypatch.setattr(rounds, "encode", counted)
     encodings = Encodings(voice(1), 0)
     seats = [seat()[0] for _ in range(5)] + [seat(delivery="binary")[0] for _ in range(5)]
     pieces = [encodings.piece_for(listener) for listener in seats]
