@@ -93,14 +93,17 @@ def _welcome(app: Babelcast, place: Place, token: str, console: Console, tests: 
     if tests:
         console.print(f"[bold yellow]{scripted.NOTICE}[/]\n", highlight=False)
     heard = sorted({target for targets in app.languages.targets.values() for target in targets})
-    console.print(f"  address   [bold]{app.url}[/]  (also http)", highlight=False)
+    pages = f"http{app.url.removeprefix('ws')}"
+    console.print(f"  speak     [bold]{pages}/speak[/]", highlight=False)
+    console.print(f"  listen    [bold]{pages}[/]", highlight=False)
+    console.print(f"  programs  {app.url}", highlight=False)
     console.print(f"  spoken    {' '.join(app.languages.source)}", highlight=False)
     console.print(f"  heard     {' '.join(heard)}", highlight=False)
     if token:
         console.print(f"  token     {token}", highlight=False, soft_wrap=True)
     else:
         console.print("  token     from your issuer: --token TOKEN")
-    console.print("\nTry in two more terminals, and once to see that all is well:\n")
+    console.print("\nOr without a browser, in two more terminals, and once to see that all is well:\n")
     for command in commands(app.url, place.data_dir, program=places.program(), tests=bool(tests)):
         console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
     console.print("\nCtrl-C stops.")

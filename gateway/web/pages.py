@@ -22,7 +22,7 @@ WELCOME = """Babelcast: live speech translation.
 
 Listen:  babelcast listen CODE --to es
 Speak:   babelcast speak talk.wav --from en
-Or open a WebSocket here and send JSON.
+Or open this address in a browser, /speak to speak, or a WebSocket and send JSON.
 """
 INVITATION = """You are invited to listen to {code}.
 
