@@ -176,7 +176,7 @@ def _answers_encrypted(url: str) -> Languages:
     """The same of a gateway whose certificate is for the name that others know it by."""
     own = ssl.create_default_context()
     own.check_hostname, own.verify_mode = False, ssl.CERT_NONE
-    page = f"https{url.removeprefix('wss')}/config.json"
+    page = f"{places.pages_at(url)}/config.json"
     # no proxy of the environment can reach this machine for us
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=own)

@@ -31,6 +31,11 @@ def models_dir(configured: str, data_dir: Path) -> Path:
     return Path(configured).expanduser() if configured else data_dir / "models"
 
 
+def pages_at(url: str) -> str:
+    """Where the pages are of the server whose WebSockets open at `url`: http for ws, https for wss."""
+    return f"http{url.removeprefix('ws')}"
+
+
 def shell(*words: str) -> str:
     """A command as one can paste it."""
     return " ".join(shlex.quote(word) for word in words)

@@ -93,7 +93,7 @@ def _welcome(app: Babelcast, place: Place, token: str, console: Console, tests: 
     if tests:
         console.print(f"[bold yellow]{scripted.NOTICE}[/]\n", highlight=False)
     heard = sorted({target for targets in app.languages.targets.values() for target in targets})
-    pages = f"http{app.url.removeprefix('ws')}"
+    pages = places.pages_at(app.url)
     console.print(f"  speak     [bold]{pages}/speak[/]", highlight=False)
     console.print(f"  listen    [bold]{pages}[/]", highlight=False)
     console.print(f"  programs  {app.url}", highlight=False)

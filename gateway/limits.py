@@ -24,8 +24,7 @@ class TokenBucket:
 
     def take(self, now_s: float) -> float:
         """Take one: 0.0 when it was there, else the seconds until it will be."""
-        self.tokens = self._filled(now_s)
-        self.at_s = max(self.at_s, now_s)
+        self._fill(now_s)
         wait_s = self.wait_s(now_s)
         if not wait_s:
             self.tokens -= 1
@@ -33,13 +32,17 @@ class TokenBucket:
 
     def owe(self, now_s: float) -> None:
         """Take one that was used already, there or not; no more than `burst` are ever owed."""
-        self.tokens = max(self._filled(now_s) - 1, -self.burst)
-        self.at_s = max(self.at_s, now_s)
+        self._fill(now_s)
+        self.tokens = max(self.tokens - 1, -self.burst)
 
     def wait_s(self, now_s: float) -> float:
         """What `take` would say, taking none."""
         filled = self._filled(now_s)
         return 0.0 if filled >= 1 else (1 - filled) / self.rate
+
+    def _fill(self, now_s: float) -> None:
+        self.tokens = self._filled(now_s)
+        self.at_s = max(self.at_s, now_s)
 
     def _filled(self, now_s: float) -> float:
         filled = min(self.burst, self.tokens + max(0.0, now_s - self.at_s) * self.rate)

@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from babelcast.event.v1.event_pb2 import Broadcast
@@ -57,12 +58,12 @@ class Encodings:
 
     broadcast: Broadcast
     now_ms: int
-    _frames: dict[tuple[str, str], Piece] = field(default_factory=dict)
+    _pieces: dict[tuple[str, str], Piece] = field(default_factory=dict)
 
     @property
     def wanted(self) -> bool:
         """Whether any seat wanted it so far."""
-        return bool(self._frames)
+        return bool(self._pieces)
 
     def piece_for(self, seat: Seat) -> Piece | None:
         """What this seat gets; None when it does not want it."""
@@ -84,10 +85,10 @@ class Encodings:
         return self._piece(("", ""))
 
     def _piece(self, encoding: tuple[str, str], audio_s: float = 0.0) -> Piece:
-        piece = self._frames.get(encoding)
+        piece = self._pieces.get(encoding)
         if piece is None:
             frame = encode(self.broadcast, *encoding, now_ms=self.now_ms)
-            piece = self._frames[encoding] = Piece(frame, audio_s)
+            piece = self._pieces[encoding] = Piece(frame, audio_s)
         return piece
 
 
@@ -127,11 +128,7 @@ class Round:
     """Broadcasts on their way to the seats as they were when the first of them came."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self.portions = [
-            Portion(row, row.outlets[start : start + WRITES_PER_TURN])
-            for row in rows
-            for start in range(0, len(row.outlets), WRITES_PER_TURN)
-        ]
+        self.portions = [Portion(row, outlets) for row in rows for outlets in in_portions(row.outlets)]
         self.broadcasts: list[Encodings] = []
         self._size = 0  # bytes of the broadcasts, which is about what is written to a seat
         self._parcels: dict[tuple[int, int], Parcel | None] = {}
@@ -147,13 +144,14 @@ class Round:
         self._size += broadcast.ByteSize()
         self._parcels.clear()
 
-    def write(self, portion: Portion, *, gone: Container[Outlet]) -> None:
+    def write(self, portion: Portion, *, gone: AbstractSet[Outlet]) -> None:
         """Write what a portion has not had, in one piece; to nobody who is `gone`."""
         parcel = self._parcel(portion)
         portion.had = len(self.broadcasts)
         if parcel is None:
             return
-        for outlet in [other for other in portion.outlets if other not in gone] if gone else portion.outlets:
+        outlets = [outlet for outlet in portion.outlets if outlet not in gone] if gone else portion.outlets
+        for outlet in outlets:
             outlet.write_parcel(parcel)
 
     def _parcel(self, portion: Portion) -> Parcel | None:
@@ -167,8 +165,14 @@ class Round:
 
 async def write_all(outlets: Sequence[Outlet], frame: bytes) -> None:
     """Write a frame to many, in portions, with a turn of the loop between them."""
-    for start in range(0, len(outlets), WRITES_PER_TURN):
-        if start:
+    for number, portion in enumerate(in_portions(outlets)):
+        if number:
             await asyncio.sleep(0)
-        for outlet in outlets[start : start + WRITES_PER_TURN]:
+        for outlet in portion:
             outlet.write(frame)
+
+
+def in_portions(outlets: Sequence[Outlet]) -> Iterator[Sequence[Outlet]]:
+    """As many at a time as are written to in one turn of the loop."""
+    for start in range(0, len(outlets), WRITES_PER_TURN):
+        yield outlets[start : start + WRITES_PER_TURN]

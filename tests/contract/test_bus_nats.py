@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import nats
 import pytest
@@ -39,10 +40,15 @@ class Clock:
 
 @asynccontextmanager
 async def on(
-    url: str, *, retention_s: float = 120.0, clock: Callable[[], float] = time.monotonic
+    url: str,
+    *,
+    retention_s: float = 120.0,
+    clock: Callable[[], float] = time.monotonic,
+    replicas: Literal[1, 3] = 1,
 ) -> AsyncIterator[NatsBus]:
     """A gateway's bus."""
-    bus = await NatsBus.open(BusConfig(bus_url=url), retention_s=retention_s, clock=clock)
+    config = BusConfig(bus_url=url, nats_replicas=replicas)
+    bus = await NatsBus.open(config, retention_s=retention_s, clock=clock)
     try:
         yield bus
     finally:
@@ -536,7 +542,7 @@ class TestClusters:
 
     async def test_go_on_when_a_server_is_killed(self, cluster: list[NatsServer]) -> None:
         """One is killed in the middle of it and comes back; every number comes once, in order."""
-        config = BusConfig(bus_url=",".join(server.url for server in cluster), nats_replicas=3)
+        urls = ",".join(server.url for server in cluster)
         heard: list[int] = []
         silent = asyncio.Event()
 
@@ -566,12 +572,7 @@ class TestClusters:
             await hear(len(heard) + 50)
             silent.set()
 
-        async with contextlib.AsyncExitStack() as stack:
-            speaking, listening = [
-                await NatsBus.open(config, retention_s=120, clock=time.monotonic) for _ in range(2)
-            ]
-            for bus in (speaking, listening):
-                stack.push_async_callback(bus.aclose)
+        async with on(urls, replicas=3) as speaking, on(urls, replicas=3) as listening:
             subscription = await listening.subscribe(TOPIC)
             async with asyncio.timeout(3 * PATIENCE_S), asyncio.TaskGroup() as group:
                 group.create_task(speak())

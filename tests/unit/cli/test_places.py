@@ -49,3 +49,9 @@ def test_the_program_is_named_as_it_was_called(monkeypatch: pytest.MonkeyPatch, 
     assert places.program() == "babelcast"
     monkeypatch.setattr(sys, "argv", ["/x/__main__.py"])
     assert places.program() == "babelcast"
+
+
+def test_pages_are_as_encrypted_as_sockets() -> None:
+    """Under the same name and port."""
+    assert places.pages_at("ws://127.0.0.1:8080") == "http://127.0.0.1:8080"
+    assert places.pages_at("wss://talks.example:8443") == "https://talks.example:8443"

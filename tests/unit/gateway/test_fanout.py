@@ -317,7 +317,7 @@ async def test_each_seat_gets_all_of_its_time(seed: int, monkeypatch: pytest.Mon
     channel = bus()
     hub = hub_on(channel)
     number = 0
-    here: list[tuple[Seat, Frames, int]] = []
+    here: list[tuple[Seat, Frames]] = []
     all_of_them: list[tuple[Frames, int]] = []
     stays, hears_all = seat()
     await hub.attach(TOPIC, stays, greet=greet)
@@ -330,14 +330,14 @@ async def test_each_seat_gets_all_of_its_time(seed: int, monkeypatch: pytest.Mon
             listener, frames = seat(captions=chance.choice(["partial", "final"]))
             after = chance.randint(0, hub.last_sequence(TOPIC))
             await hub.attach(TOPIC, listener, greet=greet, after_sequence=after)
-            here.append((listener, frames, after))
+            here.append((listener, frames))
             all_of_them.append((frames, after))
         elif what < 0.8 and here:
             await hub.detach(TOPIC, here.pop(chance.randrange(len(here)))[0])
         for _ in range(chance.randint(0, 4)):
             await asyncio.sleep(0)
     await channel.publish(TOPIC, voice(number + 1))
-    for frames in (hears_all, *(frames for _, frames, _ in here)):
+    for frames in (hears_all, *(frames for _, frames in here)):
         await frames.until(number + 1)
     assert hears_all.numbers == list(range(1, number + 2))
     for frames, after in all_of_them:
